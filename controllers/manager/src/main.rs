@@ -1,0 +1,3 @@
+//! Flags and wiring of the Ironkeel controllers.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Pure planners: what a controller should do, as data.

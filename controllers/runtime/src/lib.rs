@@ -1,0 +1,1 @@
+//! The shell around the planners: watches, stores, queue, writes, lease, metrics.

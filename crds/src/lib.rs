@@ -1,0 +1,1 @@
+//! The custom resource kinds of Ironkeel: types, CEL rules, defaults, printer columns.

@@ -1,0 +1,1 @@
+//! End-to-end tests, run against Ironkeel's kinds and against upstream's.

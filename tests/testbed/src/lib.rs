@@ -1,0 +1,1 @@
+//! A real upstream Kubernetes cluster on one Linux machine.

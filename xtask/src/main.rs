@@ -1,0 +1,3 @@
+//! Every automation of this repository.
+
+fn main() {}
