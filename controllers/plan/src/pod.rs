@@ -1,0 +1,100 @@
+//! A pod as the stores cache it: only what the controllers read.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::meta::Stored;
+
+/// `status.phase`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Accepted, not every container has started.
+    #[default]
+    Pending,
+    /// Bound to a node, at least one container runs.
+    Running,
+    /// Every container ended with success.
+    Succeeded,
+    /// Every container ended, at least one with failure.
+    Failed,
+    /// The node could not be asked.
+    Unknown,
+}
+
+/// The managing controller of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControllerRef {
+    /// UID of the controller.
+    pub uid: Arc<str>,
+    /// Its kind, for example `ReplicaSet`.
+    pub kind: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its group and version.
+    pub api_version: Arc<str>,
+}
+
+/// The slim view of a pod. Strings that repeat over many pods are shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Name.
+    pub name: Box<str>,
+    /// Namespace.
+    pub namespace: Arc<str>,
+    /// UID.
+    pub uid: Box<str>,
+    /// Version of the stored object.
+    pub resource_version: u64,
+    /// When the pod was created.
+    pub created: Option<Timestamp>,
+    /// When the pod is to be gone; set means that it is terminating.
+    pub deleting: Option<Timestamp>,
+    /// Labels, sorted by key; a set that many pods share is stored once.
+    pub labels: Arc<[(Arc<str>, Arc<str>)]>,
+    /// The managing controller.
+    pub controller: Option<ControllerRef>,
+    /// Node that the pod is bound to.
+    pub node: Option<Arc<str>>,
+    /// Phase.
+    pub phase: Phase,
+    /// Whether the condition `Ready` is `True`.
+    pub ready: bool,
+    /// `lastTransitionTime` of the condition `Ready`.
+    pub ready_since: Option<Timestamp>,
+    /// The highest restart count of the regular containers and restartable init containers.
+    pub restarts: i32,
+    /// `controller.kubernetes.io/pod-deletion-cost`; absent or malformed is 0.
+    pub deletion_cost: i32,
+}
+
+impl Pod {
+    /// The value of one label.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels
+            .binary_search_by(|(known, _)| (**known).cmp(key))
+            .ok()
+            .map(|at| &*self.labels[at].1)
+    }
+}
+
+impl Stored for Pod {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+    fn resource_version(&self) -> u64 {
+        self.resource_version
+    }
+    fn controller_uid(&self) -> Option<&str> {
+        self.controller.as_ref().map(|owner| &*owner.uid)
+    }
+    fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+}
