@@ -3,7 +3,7 @@
 //! Everything here blocks; an asynchronous caller wraps it in `spawn_blocking`. Errors are `anyhow` chains whose message
 //! is meant to be shown to the user as it is.
 //!
-//! ```ignore
+//! ```text
 //! fn main() -> ExitCode {
 //!     // A node's first process is this very program, started again: this line must come before anything else,
 //!     // above all before a thread or an asynchronous runtime starts.
