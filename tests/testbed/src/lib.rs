@@ -37,8 +37,10 @@ pub mod image;
 pub mod images;
 
 mod cluster;
+mod lock;
 mod paths;
 mod progress;
+mod run;
 mod upstream;
 
 pub use cluster::{Cluster, Config, NodeStatus, ProcessStatus, Status, down};

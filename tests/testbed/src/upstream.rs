@@ -1,10 +1,25 @@
 //! Upstream's programs: pinned Go modules, built once into the per-user cache.
+//!
+//! Each folder under `tests/testbed/upstream/` is a Go module of ours that requires one upstream release and nothing
+//! else; its `go.sum` pins every byte. What is built from it lies in `<cache>/upstream/<name>-<hash>/bin`, where the hash
+//! covers those files and the flags, so that a clean checkout finds what an earlier one built.
 
+mod table;
+
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 
-use crate::progress::Progress;
+use crate::lock::Lock;
+use crate::paths::cache_dir;
+use crate::progress::{Outcome, Progress, step};
+use crate::run;
+
+pub(crate) use table::KUBERNETES;
+use table::{BUILDS, Build};
 
 /// Programs that are built and kept together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,34 +37,232 @@ pub enum ProgramSet {
 /// Where the built programs lie.
 #[derive(Debug, Clone)]
 pub struct Programs {
-    folders: Vec<PathBuf>,
+    folders: Vec<(&'static str, PathBuf)>,
 }
 
 impl Programs {
     /// Builds what is missing of the named sets and says where everything is. A second run at the same time waits for
-    /// the first.
+    /// the first. Needs Go only where something has to be built.
     pub fn ready(sets: &[ProgramSet], progress: &dyn Progress) -> Result<Self> {
-        progress.note(&format!("{} sets", sets.len()));
-        Ok(Self {
-            folders: Vec::new(),
-        })
+        let cache = cache_dir()?.join("upstream");
+        let mut folders = Vec::new();
+        for build in BUILDS.iter().filter(|build| sets.contains(&build.set)) {
+            let folder = cache
+                .join(format!("{}-{}", build.name, fingerprint(build)?))
+                .join("bin");
+            if !folder.is_dir() {
+                make(build, &cache, &folder, progress)?;
+            }
+            folders.push((build.name, folder));
+        }
+        Ok(Self { folders })
     }
 
     /// The path of one program, by the name of its file: `kubectl`, `helm`, `e2e.test` …
     pub fn path(&self, program: &str) -> Result<PathBuf> {
         self.folders
             .iter()
-            .map(|folder| folder.join(program))
+            .map(|(_, folder)| folder.join(program))
             .find(|path| path.is_file())
-            .ok_or_else(|| {
-                anyhow::anyhow!(
-                    "upstream program {program} is not among the sets that were asked for"
-                )
+            .with_context(|| {
+                format!("upstream program {program} is not among the sets that were asked for")
             })
     }
 
     /// The folders that hold the programs, for a PATH.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
-        self.folders.iter().map(PathBuf::as_path)
+        self.folders.iter().map(|(_, folder)| folder.as_path())
+    }
+
+    /// The folder of one build.
+    pub(crate) fn folder(&self, build: &str) -> Result<&Path> {
+        self.folders
+            .iter()
+            .find(|(name, _)| *name == build)
+            .map(|(_, folder)| folder.as_path())
+            .with_context(|| {
+                format!("upstream's {build} is not among the sets that were asked for")
+            })
+    }
+}
+
+/// Builds into a folder beside the final one and renames it, so that what has its final name is whole.
+fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> Result<()> {
+    let waiting = || {
+        progress.note(&format!(
+            "waiting for another run that builds {} {}",
+            build.name, build.version
+        ))
+    };
+    let _lock = Lock::wait(&cache.join(format!("{}.lock", build.name)), waiting)?;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    require_go()?;
+    let (Some(home), unfinished) = (
+        folder.parent(),
+        cache.join(format!("{}.unfinished", build.name)),
+    ) else {
+        bail!("{} has no parent folder", folder.display());
+    };
+    remove_folder(&unfinished)?;
+    remove_folder(home)?;
+    let bin = unfinished.join("bin");
+    fs::create_dir_all(&bin).with_context(|| format!("create {}", bin.display()))?;
+
+    let packages: Vec<_> = build
+        .programs
+        .iter()
+        .chain(build.tests)
+        .map(|(package, _)| *package)
+        .collect();
+    let total = step(
+        progress,
+        &format!("fetch {} {}", build.name, build.version),
+        None,
+        || {
+            let name = format!("fetch {} {}", build.name, build.version);
+            let mut fetched = 0;
+            let listed = run::lines(go(build).args(["list", "-deps"]).args(&packages), |line| {
+                if let Some(module) = line.strip_prefix("go: downloading ") {
+                    fetched += 1;
+                    progress.advance(&name, fetched, module);
+                }
+            })?;
+            let outcome = if fetched == 0 {
+                Outcome::Unchanged
+            } else {
+                Outcome::Done
+            };
+            Ok((listed.lines().count() as u64, outcome))
+        },
+    )?;
+
+    let name = format!("build {} {}", build.name, build.version);
+    step(progress, &name, Some(total), || {
+        let mut compiled = 0;
+        let mut compile = |command: &mut Command| {
+            run::lines(command, |line| {
+                if !line.starts_with("go: ") {
+                    compiled += 1;
+                }
+                progress.advance(&name, compiled.min(total), line);
+            })
+        };
+        // One call for the programs that keep their package's name: Go then compiles them side by side.
+        let (same, renamed): (Vec<_>, Vec<_>) = build
+            .programs
+            .iter()
+            .partition(|(package, file)| package.rsplit('/').next() == Some(file));
+        let same: Vec<_> = same.into_iter().map(|(package, _)| package).collect();
+        if !same.is_empty() {
+            compile(
+                go(build)
+                    .arg("build")
+                    .args(flags(build))
+                    .arg("-o")
+                    .arg(format!("{}/", bin.display()))
+                    .args(same),
+            )?;
+        }
+        for (package, file) in renamed {
+            compile(
+                go(build)
+                    .arg("build")
+                    .args(flags(build))
+                    .arg("-o")
+                    .arg(bin.join(file))
+                    .arg(package),
+            )?;
+        }
+        for (package, file) in build.tests {
+            compile(
+                go(build)
+                    .args(["test", "-c"])
+                    .args(flags(build))
+                    .arg("-o")
+                    .arg(bin.join(file))
+                    .arg(package),
+            )?;
+        }
+        for (module, path, file) in build.files {
+            let root = run::output(go(build).args(["list", "-m", "-f", "{{.Dir}}", module]))?;
+            let from = Path::new(root.trim()).join(path);
+            fs::write(
+                bin.join(file),
+                fs::read(&from).with_context(|| format!("read {}", from.display()))?,
+            )?;
+        }
+        Ok(((), Outcome::Done))
+    })?;
+    fs::rename(&unfinished, home)
+        .with_context(|| format!("rename {} to {}", unfinished.display(), home.display()))
+}
+
+/// A `go` that builds from the pinned module alone: no C, no other toolchain, no change to `go.mod`, no workspace.
+fn go(build: &Build) -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(module_dir(build))
+        .env("CGO_ENABLED", "0")
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", "-mod=readonly")
+        .env("GOWORK", "off");
+    go
+}
+
+/// The flags that decide what the programs contain.
+fn flags(build: &Build) -> Vec<String> {
+    let mut flags = vec!["-v".to_owned(), "-trimpath".to_owned()];
+    if !build.tags.is_empty() {
+        flags.push(format!("-tags={}", build.tags));
+    }
+    flags.push(format!("-ldflags={}", build.stamp.linker_flags()));
+    flags
+}
+
+fn module_dir(build: &Build) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("upstream")
+        .join(build.module)
+}
+
+/// Names what a build is made of: every file of its module, its flags, what it puts where.
+fn fingerprint(build: &Build) -> Result<String> {
+    let module = module_dir(build);
+    let mut hash = Sha256::new();
+    hash.update(format!("{build:?} {:?}", flags(build)));
+    let mut files: Vec<_> = fs::read_dir(&module)
+        .with_context(|| format!("read {}", module.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.sort();
+    for file in files {
+        hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(fs::read(&file).with_context(|| format!("read {}", file.display()))?);
+    }
+    let digest = format!("{:x}", hash.finalize());
+    Ok(digest[..16].to_owned())
+}
+
+fn require_go() -> Result<()> {
+    if Command::new("go")
+        .arg("version")
+        .output()
+        .is_ok_and(|said| said.status.success())
+    {
+        return Ok(());
+    }
+    bail!(
+        "go is not on the PATH, and upstream's programs have to be built: install Go 1.26.6 or newer, from https://go.dev/dl/ \
+         or with `apt-get install golang-1.26` (Debian backports) and its bin folder on the PATH"
+    )
+}
+
+fn remove_folder(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
