@@ -5,6 +5,7 @@
 //! input gives the same plan, byte for byte. The shell (`ironkeel-runtime`) observes,
 //! calls a planner, executes the plan and writes the status that the planner computed.
 
+pub mod deployment;
 pub mod meta;
 pub mod plan;
 pub mod pod;

@@ -222,4 +222,8 @@ pub struct Extras {
     pub terminating_replicas: bool,
     /// Honour `podReplacementPolicy` and `rollback`.
     pub rollout_extensions: bool,
+    /// A write of the status subresource may also change `metadata.annotations`, as it does for
+    /// the built-in Deployment. A custom resource ignores metadata there, so that the revision
+    /// needs a write of its own.
+    pub annotations_with_status: bool,
 }

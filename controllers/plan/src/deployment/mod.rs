@@ -1,0 +1,205 @@
+//! Decisions of the Deployment controller, at the semantics of Kubernetes 1.37.
+//!
+//! [`plan`] says what to write to ReplicaSets and to the Deployment itself, [`status`] what the
+//! status is after the plan ran. Both read the same [`Observed`], which must hold every write
+//! that this controller made before (the shell's own-write barrier sees to it).
+//!
+//! | file | step |
+//! |---|---|
+//! | `spec` | which spec cannot be acted on, and why |
+//! | `sets` | new and old ReplicaSets, adoption, counts over them |
+//! | `create` | the new ReplicaSet: name, labels, annotations, collisions |
+//! | `rolling`, `recreate`, `scale` | how large each ReplicaSet should be |
+//! | `history` | revisions, annotations, cleanup of old ReplicaSets |
+//! | `rollback` | the legacy rollback annotation and automatic rollback |
+//! | `status` | counts, conditions, progress deadline |
+//! | `kstatus` | `Ready`, `Reconciling` and `Stalled` |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::meta::Key;
+use crate::plan::{Event, Plan};
+use crate::pod::Pod;
+use crate::selector::LabelSelector;
+use crate::template::Template;
+use crate::workload::{Deployment, DeploymentStatus, Extras, ReplicaSet};
+
+/// What the planner sees of one Deployment. The order of the slices does not matter.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The Deployment itself.
+    pub deployment: &'a Deployment,
+    /// ReplicaSets that it controls (by UID), and ReplicaSets of its namespace that nobody
+    /// controls and that match its selector.
+    pub sets: &'a [Arc<ReplicaSet>],
+    /// All pods that those ReplicaSets control, finished and terminating ones included.
+    pub pods: &'a [Arc<Pod>],
+    /// Other Deployments of the namespace whose selector also matches this one's template.
+    /// With any there, no ReplicaSet is adopted, since it may belong to either; nothing else
+    /// changes. A caller that does not look for them passes nothing.
+    pub overlapping: &'a [Key],
+    /// What the kind's own API adds to upstream's.
+    pub extras: Extras,
+    /// The current time.
+    pub now: Timestamp,
+}
+
+/// A ReplicaSet as a write must find it: the executor sends UID and version as preconditions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SetRef {
+    /// Name, in the Deployment's namespace.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// Version that the decision is based on.
+    pub resource_version: u64,
+}
+
+impl SetRef {
+    /// The reference to `set` as it was observed.
+    pub fn of(set: &ReplicaSet) -> Self {
+        Self {
+            name: set.metadata.name.clone(),
+            uid: set.metadata.uid.clone(),
+            resource_version: set.metadata.resource_version,
+        }
+    }
+}
+
+/// A ReplicaSet to create. The executor adds `apiVersion`, `kind`, the namespace and the
+/// Deployment as controlling owner (`controller` and `blockOwnerDeletion` both true).
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewSet {
+    /// `metadata.name`: always the same for the same template and collision count, so that a
+    /// repeated create meets AlreadyExists instead of making a second ReplicaSet.
+    pub name: String,
+    /// `metadata.labels`: the template's, with the hash.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.replicas`.
+    pub replicas: i32,
+    /// `spec.minReadySeconds`.
+    pub min_ready_seconds: i32,
+    /// `spec.selector`: the Deployment's, with the hash.
+    pub selector: LabelSelector,
+    /// `spec.template`: the Deployment's, with the hash among its labels.
+    pub template: Template,
+}
+
+/// One write. Every write is conditional on the version of the object that was observed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Make the Deployment the ReplicaSet's controller, after reading the Deployment live: it
+    /// must have the same UID and not be deleted.
+    Adopt(SetRef),
+    /// Remove the Deployment's owner reference; a ReplicaSet that is gone is fine.
+    Release(SetRef),
+    /// Create a ReplicaSet. When the name is taken, the executor reads the object that has it
+    /// and reports [`Creation::NameTaken`] if [`is_collision`] says so.
+    CreateSet {
+        /// What to create.
+        set: NewSet,
+        /// To be posted once it exists.
+        on_success: Option<Event>,
+    },
+    /// Change a ReplicaSet by JSON merge patch (`metadata.annotations`, `spec.replicas`,
+    /// `spec.minReadySeconds`).
+    PatchSet {
+        /// Which one.
+        set: SetRef,
+        /// The merge patch, without preconditions.
+        patch: Value,
+        /// To be posted once it is written.
+        on_success: Option<Event>,
+    },
+    /// Delete a ReplicaSet that has no pods, in the background.
+    DeleteSet(SetRef),
+    /// Change the Deployment itself by JSON merge patch: `metadata.annotations` and, for a
+    /// rollback, `spec.template` (with a null for every key that must go, so that the result is
+    /// exactly the old template). It must carry the observed resourceVersion.
+    PatchDeployment {
+        /// The merge patch, without preconditions.
+        patch: Value,
+        /// To be posted once it is written.
+        on_success: Option<Event>,
+    },
+}
+
+/// How the [`Action::CreateSet`] of a plan ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Creation {
+    /// The plan had none, or it was not reached, or the ReplicaSet of that name turned out to
+    /// be the wanted one already.
+    #[default]
+    None,
+    /// The ReplicaSet was created.
+    Created,
+    /// Another ReplicaSet has the name (see [`is_collision`]).
+    NameTaken,
+    /// The API server refused. Leave this at `None` when the namespace is terminating:
+    /// upstream is silent then.
+    Failed {
+        /// The API server's message.
+        message: String,
+        /// Whether trying again cannot help (the object is invalid, code 422).
+        permanent: bool,
+    },
+}
+
+/// What became of a plan, as far as the status depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How the creation of the new ReplicaSet ended.
+    pub creation: Creation,
+}
+
+/// A write of the Deployment's status subresource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusWrite {
+    /// The status as it will be.
+    pub status: DeploymentStatus,
+    /// JSON merge patch of the status subresource, without preconditions: the changed fields
+    /// of `status`, nulls for those that must go, and with
+    /// [`Extras::annotations_with_status`] also `metadata.annotations`.
+    pub patch: Value,
+}
+
+/// What to do for the Deployment, in order.
+///
+/// Bounds hold after every prefix of the actions, so that a crash between two of them breaks
+/// nothing. Planning again on the result of a plan gives an empty plan, unless the plan claimed
+/// or created a ReplicaSet: those come alone, and sizes follow when the result is seen.
+pub fn plan(observed: &Observed<'_>) -> Plan<Action> {
+    let _ = observed;
+    Plan::default()
+}
+
+/// The status after the plan for the same `observed` ended as `outcome` says; `None` when
+/// there is nothing to write.
+///
+/// Counts that changed while the plan still resizes ReplicaSets are left for the next sync,
+/// which those writes cause: conditions and `observedGeneration` never wait.
+pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite> {
+    let _ = (observed, outcome);
+    None
+}
+
+/// Whether `existing`, which has the name of the ReplicaSet that was to be created, is another
+/// one: controlled by somebody else or made from another template. The hash must then change.
+pub fn is_collision(deployment: &Deployment, existing: &ReplicaSet) -> bool {
+    let _ = (deployment, existing);
+    false
+}
+
+/// The event that tells of a failed [`Action::CreateSet`] of the ReplicaSet `name`.
+pub fn creation_failed(name: &str, message: &str) -> Event {
+    Event::warning(
+        "ReplicaSetCreateError",
+        format!("Failed to create new replica set {name:?}: {message}"),
+    )
+}
