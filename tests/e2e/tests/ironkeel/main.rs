@@ -1,0 +1,5 @@
+//! The cases that only our kinds or our packaging have.
+
+mod bad_input;
+mod reliability;
+mod rollout_extensions;
