@@ -1,10 +1,16 @@
 //! A pod as the stores cache it: only what the controllers read.
 
+mod intern;
+mod wire;
+
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::meta::Stored;
+
+pub use intern::Interner;
+pub use wire::PodSeed;
 
 /// `status.phase`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -62,13 +68,55 @@ pub struct Pod {
     pub ready: bool,
     /// `lastTransitionTime` of the condition `Ready`.
     pub ready_since: Option<Timestamp>,
-    /// The highest restart count of the regular containers and restartable init containers.
+    /// The highest restart count of the regular containers.
     pub restarts: i32,
+    /// The highest restart count of the sidecars: init containers that restart always.
+    pub sidecar_restarts: i32,
     /// `controller.kubernetes.io/pod-deletion-cost`; absent or malformed is 0.
     pub deletion_cost: i32,
 }
 
 impl Pod {
+    /// Whether every container ended for good: phase Succeeded or Failed.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded | Phase::Failed)
+    }
+
+    /// Whether the pod counts as a replica: neither terminal nor being deleted (upstream's
+    /// `IsPodActive`).
+    pub fn is_active(&self) -> bool {
+        !self.is_terminal() && self.deleting.is_none()
+    }
+
+    /// Whether the pod is being deleted and still has containers to stop (upstream's
+    /// `IsPodTerminating`).
+    pub fn is_terminating(&self) -> bool {
+        !self.is_terminal() && self.deleting.is_some()
+    }
+
+    /// When the pod is or was available if it stays ready: it must have been ready for
+    /// `min_ready_seconds`.
+    ///
+    /// `None`: never by the clock alone, because it is not ready, or nobody knows since when.
+    /// With `min_ready_seconds` 0 a ready pod has always been available.
+    pub fn available_at(&self, min_ready_seconds: i32) -> Option<Timestamp> {
+        if !self.ready {
+            return None;
+        }
+        if min_ready_seconds == 0 {
+            return Some(Timestamp::MIN);
+        }
+        let wait = SignedDuration::from_secs(min_ready_seconds.into());
+        // Saturating: a time beyond year 9999 is never reached.
+        self.ready_since?.saturating_add(wait).ok()
+    }
+
+    /// Whether the pod counts as available at `now` (upstream's `IsPodAvailable`).
+    pub fn is_available(&self, min_ready_seconds: i32, now: Timestamp) -> bool {
+        self.available_at(min_ready_seconds)
+            .is_some_and(|at| at <= now)
+    }
+
     /// The value of one label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels
@@ -98,3 +146,6 @@ impl Stored for Pod {
         self.node.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
 
 /// A label selector: every part must hold. Empty selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+///
+/// Reads both shapes that the API has: `matchLabels` with `matchExpressions`, and the plain
+/// map of labels that a ReplicationController or a Service has. They cannot be mistaken for
+/// each other, because values of a plain map are strings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels that must be present with exactly this value.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -41,7 +46,84 @@ pub enum Operator {
     DoesNotExist,
 }
 
+/// A requirement that can mean nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidRequirement {
+    /// `In` or `NotIn` without values.
+    #[error("matchExpressions: {key}: operator {operator:?} needs at least one value")]
+    NoValues {
+        /// Label key of the requirement.
+        key: String,
+        /// Its operator.
+        operator: Operator,
+    },
+    /// `Exists` or `DoesNotExist` with values.
+    #[error("matchExpressions: {key}: operator {operator:?} takes no values")]
+    Values {
+        /// Label key of the requirement.
+        key: String,
+        /// Its operator.
+        operator: Operator,
+    },
+}
+
+impl<'de> Deserialize<'de> for LabelSelector {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        /// One entry of either shape.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Entry {
+            Label(String),
+            Labels(BTreeMap<String, String>),
+            Requirements(Vec<Requirement>),
+            Absent(()),
+        }
+        let entries = Option::<BTreeMap<String, Entry>>::deserialize(input)?.unwrap_or_default();
+        let mut selector = Self::default();
+        for (key, entry) in entries {
+            match (key.as_str(), entry) {
+                (_, Entry::Label(value)) => {
+                    selector.match_labels.insert(key, value);
+                }
+                ("matchLabels", Entry::Labels(labels)) => selector.match_labels.extend(labels),
+                ("matchExpressions", Entry::Requirements(list)) => {
+                    selector.match_expressions = list;
+                }
+                (_, Entry::Absent(())) => {}
+                (key, Entry::Labels(_) | Entry::Requirements(_)) => {
+                    return Err(serde::de::Error::custom(format!(
+                        "selector: {key:?} is neither a label, matchLabels nor matchExpressions"
+                    )));
+                }
+            }
+        }
+        Ok(selector)
+    }
+}
+
 impl LabelSelector {
+    /// Checks what apimachinery refuses to turn into a selector.
+    pub fn check(&self) -> Result<(), InvalidRequirement> {
+        for Requirement {
+            key,
+            operator,
+            values,
+        } in &self.match_expressions
+        {
+            let (key, operator) = (key.clone(), *operator);
+            match operator {
+                Operator::In | Operator::NotIn if values.is_empty() => {
+                    return Err(InvalidRequirement::NoValues { key, operator });
+                }
+                Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
+                    return Err(InvalidRequirement::Values { key, operator });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Whether nothing is required, so that every object would match.
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
@@ -103,3 +185,6 @@ impl std::fmt::Display for LabelSelector {
         f.write_str(&texts.join(","))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! ReplicaSet: keep the wanted number of pods.
+//!
+//! Upstream's replicaset controller (1.37), which also serves ReplicationController: the
+//! two differ in the selector's shape, in the names they write, and in that only a
+//! ReplicaSet reports terminating pods.
+
+mod manifest;
+mod status;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::claim::{Claim, Owner, claim};
+use crate::names::NameSource;
+use crate::plan::{Event, Plan};
+use crate::pod::Pod;
+use crate::workload::{Extras, ReplicaSet};
+use crate::{batch, names, rank};
+
+pub use manifest::pod_manifest;
+pub use status::status;
+
+/// Which of the two kinds is planned for: they differ in the wording of events only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SetKind {
+    /// A ReplicaSet of any group.
+    #[default]
+    ReplicaSet,
+    /// A core/v1 ReplicationController.
+    ReplicationController,
+}
+
+/// What a sync of one set starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The set.
+    pub set: &'a ReplicaSet,
+    /// Which kind it is.
+    pub kind: SetKind,
+    /// Pods that the set controls, and orphans of its namespace. Others do no harm: they
+    /// are left alone. In any order.
+    pub pods: &'a [Arc<Pod>],
+    /// Active pods, by node, of all sets with the same controller as this one, its own
+    /// included. Read only when the set has a controller.
+    pub siblings: &'a BTreeMap<Arc<str>, usize>,
+    /// What the kind's own API adds.
+    pub extras: Extras,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make the set the pod's controller. The shell re-reads the set live before the first
+    /// one: it must have the same UID and not be deleting. A pod that turns out to be gone
+    /// fails the sync, because it has been counted.
+    Adopt(PodRef),
+    /// Remove the set's controllerRef. A pod that is gone or already free is a success.
+    Release(PodRef),
+    /// Create one pod per name with [`pod_manifest`], in batches of
+    /// [`batch::slow_start`]. In a terminating namespace nothing is created and nothing fails.
+    Create {
+        /// Names that no pod of the set has; at most [`batch::BURST`].
+        names: Vec<String>,
+    },
+    /// Delete the pods, all at once, each with its UID as precondition. The version is that
+    /// before an adoption in the same plan, so it makes no precondition. A pod that is gone
+    /// is a success.
+    Delete {
+        /// At most [`batch::BURST`] pods, the first to go first.
+        pods: Vec<PodRef>,
+    },
+}
+
+/// A pod as an action names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodRef {
+    /// Name.
+    pub name: String,
+    /// UID; the write's precondition.
+    pub uid: String,
+    /// Version that the decision is based on.
+    pub resource_version: u64,
+}
+
+impl PodRef {
+    /// The reference to `pod`.
+    pub fn of(pod: &Pod) -> Self {
+        Self {
+            name: pod.name.to_string(),
+            uid: pod.uid.to_string(),
+            resource_version: pod.resource_version,
+        }
+    }
+}
+
+/// What became of a plan's `Create` and `Delete`.
+///
+/// There is none when an adoption or a release failed: then upstream writes no status and
+/// the sync is repeated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Pods that were created.
+    pub created: usize,
+    /// Pods whose deletion the server accepted, or that were already gone.
+    pub deleted: usize,
+    /// The first error of a creation or deletion.
+    pub failure: Option<Failure>,
+}
+
+/// Why a plan was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What failed.
+    pub reason: FailureReason,
+    /// The server's message, for the condition `ReplicaFailure`.
+    pub message: String,
+}
+
+/// Reason of the condition `ReplicaFailure`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureReason {
+    /// A pod could not be created.
+    FailedCreate,
+    /// A pod could not be deleted.
+    FailedDelete,
+}
+
+impl FailureReason {
+    /// The text of the condition's `reason`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FailedCreate => "FailedCreate",
+            Self::FailedDelete => "FailedDelete",
+        }
+    }
+}
+
+/// Decides what to do about one set.
+///
+/// Releases and adoptions come first, then either creations or deletions: at most
+/// [`batch::BURST`], the rest follows when their events arrive. A set that is being deleted
+/// gets no action; a set that cannot be acted on gets a warning. Events about the outcome of
+/// an action (`SuccessfulCreate`, `FailedDelete`, …) are the executor's.
+pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action> {
+    let mut plan = Plan::default();
+    if let Some(fault) = Fault::of(observed) {
+        plan.events.push(fault.event());
+        return plan;
+    }
+    let Claimed {
+        mut active,
+        adopt,
+        release,
+        ..
+    } = Claimed::of(observed);
+    plan.requeue_after = next_available(observed, &active);
+    if observed.set.metadata.is_deleting() {
+        return plan;
+    }
+    plan.actions
+        .extend(release.into_iter().map(Action::Release));
+    plan.actions.extend(adopt.into_iter().map(Action::Adopt));
+
+    let wanted = wanted(observed.set);
+    if active.len() < wanted {
+        let missing = (wanted - active.len()).min(batch::BURST);
+        let names = fresh_names(observed, missing, names);
+        if !names.is_empty() {
+            plan.actions.push(Action::Create { names });
+        }
+    } else if active.len() > wanted {
+        let surplus = (active.len() - wanted).min(batch::BURST);
+        let alone = BTreeMap::new();
+        let controlled = observed.set.metadata.controller().is_some();
+        // Upstream counts siblings through the common controller: without one there are none.
+        let siblings = if controlled {
+            observed.siblings
+        } else {
+            &alone
+        };
+        rank::sort_for_deletion(&mut active, siblings, observed.now);
+        let pods = active[..surplus].iter().map(|pod| PodRef::of(pod));
+        plan.actions.push(Action::Delete {
+            pods: pods.collect(),
+        });
+    }
+    plan
+}
+
+/// Pods that the set wants. A negative number cannot pass validation and counts as 0.
+fn wanted(set: &ReplicaSet) -> usize {
+    usize::try_from(set.spec.replicas.unwrap_or(1)).unwrap_or_default()
+}
+
+/// The pods of a set by what is to be done about them, each part sorted by name.
+struct Claimed<'a> {
+    /// Replicas: active pods that the set controls, or will once `adopt` is done.
+    active: Vec<&'a Arc<Pod>>,
+    /// How many of the set's pods are terminating.
+    terminating: usize,
+    adopt: Vec<PodRef>,
+    release: Vec<PodRef>,
+}
+
+impl<'a> Claimed<'a> {
+    fn of(observed: &Observed<'a>) -> Self {
+        let owner = Owner::of(observed.set, &observed.set.spec.selector);
+        let mut pods: Vec<&Arc<Pod>> = observed.pods.iter().collect();
+        pods.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
+        let mut claimed = Self {
+            active: Vec::with_capacity(pods.len()),
+            terminating: 0,
+            adopt: Vec::new(),
+            release: Vec::new(),
+        };
+        for pod in pods {
+            match claim(&owner, &**pod) {
+                Claim::Keep if pod.is_active() => claimed.active.push(pod),
+                Claim::Keep if pod.is_terminating() => claimed.terminating += 1,
+                Claim::Adopt if pod.is_active() => {
+                    claimed.active.push(pod);
+                    claimed.adopt.push(PodRef::of(pod));
+                }
+                Claim::Release if pod.is_active() => claimed.release.push(PodRef::of(pod)),
+                // Pods that ended, or are about to, stay with whoever has them.
+                _ => {}
+            }
+        }
+        claimed
+    }
+}
+
+/// When the clock alone makes another pod available.
+///
+/// Ready pods of which nobody knows since when keep the set looking again every
+/// `minReadySeconds`, as upstream does.
+fn next_available(observed: &Observed<'_>, active: &[&Arc<Pod>]) -> Option<SignedDuration> {
+    let seconds = observed.set.spec.min_ready_seconds;
+    if seconds <= 0 {
+        return None;
+    }
+    let mut waiting = active
+        .iter()
+        .filter(|pod| pod.ready && !pod.is_available(seconds, observed.now))
+        .peekable();
+    waiting.peek()?;
+    let soonest = waiting.filter_map(|pod| pod.available_at(seconds)).min();
+    Some(
+        soonest.map_or(SignedDuration::from_secs(seconds.into()), |at| {
+            at.duration_since(observed.now)
+        }),
+    )
+}
+
+/// Up to `count` names that differ from each other and from those of the observed pods.
+///
+/// Fewer, when the source repeats itself too often: the next sync draws again.
+fn fresh_names(observed: &Observed<'_>, count: usize, source: &mut dyn NameSource) -> Vec<String> {
+    const ATTEMPTS: usize = 16;
+    let prefix = names::prefix(&observed.set.metadata.name);
+    let mut taken: BTreeSet<Cow<'_, str>> = observed
+        .pods
+        .iter()
+        .map(|pod| Cow::Borrowed(&*pod.name))
+        .collect();
+    let mut fresh = Vec::with_capacity(count);
+    for _ in 0..count {
+        let name = (0..ATTEMPTS)
+            .map(|_| names::generated(&prefix, &source.suffix()))
+            .find(|name| !taken.contains(name.as_str()));
+        let Some(name) = name else {
+            break;
+        };
+        taken.insert(Cow::Owned(name.clone()));
+        fresh.push(name);
+    }
+    fresh
+}
+
+/// Why a set cannot be acted on. The API server's validation keeps all of this out of
+/// native objects; a custom resource can hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    reason: &'static str,
+    message: String,
+}
+
+impl Fault {
+    fn of(observed: &Observed<'_>) -> Option<Self> {
+        let spec = &observed.set.spec;
+        let invalid = |message: String| {
+            Some(Self {
+                reason: "InvalidSelector",
+                message,
+            })
+        };
+        if spec.selector.is_empty() {
+            let noun = match observed.kind {
+                SetKind::ReplicaSet => "replica set",
+                SetKind::ReplicationController => "replication controller",
+            };
+            return Some(Self {
+                reason: "SelectingAll",
+                message: format!(
+                    "This {noun} is selecting all pods. A non-empty selector is required."
+                ),
+            });
+        }
+        if let Err(error) = spec.selector.check() {
+            return invalid(format!("spec.selector: {error}"));
+        }
+        // New pods would never be claimed, so that every sync would create more of them.
+        if !spec.selector.matches(|key| spec.template.label(key)) {
+            return invalid(format!(
+                "spec.selector: {:?} does not match the labels of spec.template",
+                spec.selector.to_string()
+            ));
+        }
+        None
+    }
+
+    fn event(&self) -> Event {
+        Event::warning(self.reason, &self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests;

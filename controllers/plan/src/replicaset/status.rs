@@ -1,0 +1,218 @@
+//! What a set's status says after a sync.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Claimed, Fault, Observed, Outcome, wanted};
+use crate::pod::Pod;
+use crate::template::Template;
+use crate::workload::{Condition, ReplicaSetStatus};
+
+/// Condition of a set whose pods could not all be created or deleted.
+const REPLICA_FAILURE: &str = "ReplicaFailure";
+/// kstatus: the observed state is on its way to the wanted one.
+const RECONCILING: &str = "Reconciling";
+/// kstatus: nothing will happen until the user changes something.
+const STALLED: &str = "Stalled";
+/// kstatus: the observed state is the wanted one.
+const READY: &str = "Ready";
+
+/// The status to write, or `None` when it is written already.
+///
+/// It describes what was observed before the plan was carried out, as upstream's does. When
+/// all that a write would say is that the plan was carried out, it waits: the pods'
+/// own events bring the set back at once, and that sync writes one status instead of two.
+pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<ReplicaSetStatus> {
+    let old = &observed.set.status;
+    let mut new = old.clone();
+    new.observed_generation = observed.set.metadata.generation;
+    if let Some(fault) = Fault::of(observed) {
+        // Upstream writes nothing for a selector that it cannot use.
+        if !observed.extras.kstatus {
+            return None;
+        }
+        report_stalled(&mut new, &fault, observed.now);
+        return (new != *old).then_some(new);
+    }
+
+    count(&mut new, observed);
+    report_failure(&mut new, outcome, observed.now);
+    if observed.extras.status_selector {
+        new.selector = Some(observed.set.spec.selector.to_string());
+    }
+    if observed.extras.kstatus {
+        report_progress(&mut new, wanted(observed.set), observed.now);
+    }
+
+    let acted = outcome.created + outcome.deleted > 0 && outcome.failure.is_none();
+    if acted && counts(&new) == counts(old) {
+        return None;
+    }
+    (new != *old).then_some(new)
+}
+
+/// Fills in the numbers.
+fn count(status: &mut ReplicaSetStatus, observed: &Observed<'_>) {
+    let claimed = Claimed::of(observed);
+    let spec = &observed.set.spec;
+    let number = |wanted: &dyn Fn(&Pod) -> bool| {
+        let pods = claimed.active.iter().filter(|pod| wanted(pod));
+        saturate(pods.count())
+    };
+    status.replicas = number(&|_| true);
+    status.fully_labeled_replicas = number(&|pod| has_labels_of(pod, &spec.template));
+    status.ready_replicas = number(&|pod| pod.ready);
+    status.available_replicas =
+        number(&|pod| pod.is_available(spec.min_ready_seconds, observed.now));
+    status.terminating_replicas = observed
+        .extras
+        .terminating_replicas
+        .then(|| saturate(claimed.terminating));
+}
+
+fn saturate(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// The numbers of a status, for comparison.
+fn counts(status: &ReplicaSetStatus) -> [i32; 5] {
+    [
+        status.replicas,
+        status.fully_labeled_replicas,
+        status.ready_replicas,
+        status.available_replicas,
+        status.terminating_replicas.unwrap_or_default(),
+    ]
+}
+
+/// Whether the pod has every label of the template.
+fn has_labels_of(pod: &Pod, template: &Template) -> bool {
+    match template.0.pointer("/metadata/labels") {
+        Some(Value::Object(labels)) => labels
+            .iter()
+            .all(|(key, value)| pod.label(key) == value.as_str()),
+        _ => true,
+    }
+}
+
+/// Sets or removes `ReplicaFailure`. One that is already there stays as it is, with the
+/// reason and the message of the first failure, until a sync succeeds (upstream's
+/// `calculateStatus`).
+fn report_failure(status: &mut ReplicaSetStatus, outcome: &Outcome, now: Timestamp) {
+    let conditions = &mut status.conditions;
+    match &outcome.failure {
+        None => conditions.retain(|condition| condition.kind != REPLICA_FAILURE),
+        Some(failure) => {
+            if !conditions.iter().any(|one| one.kind == REPLICA_FAILURE) {
+                let reason = failure.reason.as_str();
+                set(
+                    conditions,
+                    REPLICA_FAILURE,
+                    "True",
+                    reason,
+                    &failure.message,
+                    now,
+                );
+            }
+        }
+    }
+}
+
+/// The kstatus conditions of a set that can be acted on, by the rules by which kstatus
+/// judges a native ReplicaSet. Absent means false for `Reconciling` and `Stalled`.
+fn report_progress(status: &mut ReplicaSetStatus, wanted: usize, now: Timestamp) {
+    let wanted = saturate(wanted);
+    let failure = status
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == REPLICA_FAILURE);
+    let unfinished: Option<(String, String)> = if let Some(failure) = failure {
+        Some((failure.reason.clone(), failure.message.clone()))
+    } else if status.fully_labeled_replicas < wanted {
+        let have = status.fully_labeled_replicas;
+        Some((
+            "LessLabelled".to_owned(),
+            format!("{have} of {wanted} replicas exist"),
+        ))
+    } else if status.available_replicas < wanted {
+        let have = status.available_replicas;
+        Some((
+            "LessAvailable".to_owned(),
+            format!("{have} of {wanted} replicas are available"),
+        ))
+    } else if status.replicas > wanted {
+        let surplus = status.replicas - wanted;
+        Some((
+            "ExtraPods".to_owned(),
+            format!("{surplus} replicas are to be deleted"),
+        ))
+    } else {
+        None
+    };
+    let conditions = &mut status.conditions;
+    conditions.retain(|condition| condition.kind != STALLED);
+    if let Some((reason, message)) = unfinished {
+        set(conditions, RECONCILING, "True", &reason, &message, now);
+        set(conditions, READY, "False", &reason, &message, now);
+    } else {
+        conditions.retain(|condition| condition.kind != RECONCILING);
+        let message = format!("{wanted} of {wanted} replicas are available");
+        set(conditions, READY, "True", "Available", &message, now);
+    }
+}
+
+/// The kstatus conditions of a set that cannot be acted on.
+fn report_stalled(status: &mut ReplicaSetStatus, fault: &Fault, now: Timestamp) {
+    let conditions = &mut status.conditions;
+    conditions.retain(|condition| condition.kind != RECONCILING);
+    set(
+        conditions,
+        STALLED,
+        "True",
+        fault.reason,
+        &fault.message,
+        now,
+    );
+    set(
+        conditions,
+        READY,
+        "False",
+        fault.reason,
+        &fault.message,
+        now,
+    );
+}
+
+/// Adds or updates a condition in its place; its transition time moves with `status` only.
+fn set(
+    conditions: &mut Vec<Condition>,
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
+    let known = conditions.iter().position(|one| one.kind == kind);
+    let since = known
+        .map(|at| &conditions[at])
+        .filter(|one| one.status == status)
+        .and_then(|one| one.last_transition_time)
+        .unwrap_or_else(|| whole_seconds(now));
+    let condition = Condition {
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        last_update_time: None,
+        last_transition_time: Some(since),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    };
+    match known {
+        Some(at) => conditions[at] = condition,
+        None => conditions.push(condition),
+    }
+}
+
+/// `now` as the API stores times.
+fn whole_seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
