@@ -35,6 +35,7 @@
 
 pub mod image;
 pub mod images;
+pub mod packages;
 
 mod cluster;
 mod lock;

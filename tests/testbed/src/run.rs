@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -65,22 +65,46 @@ pub(crate) fn lines(command: &mut Command, mut each: impl FnMut(&str)) -> Result
         bail!("{} has no output to read", words(command));
     };
     let rest = std::thread::spawn(move || std::io::read_to_string(stdout));
+    let last = follow(stderr, &mut each);
+    let status = child.wait()?;
+    let stdout = rest.join().ok().transpose()?.unwrap_or_default();
+    if !status.success() {
+        bail!("{} failed ({status}):\n{last}", words(command));
+    }
+    Ok(stdout)
+}
+
+/// Runs a program and hands on each line of its standard output and standard error, in the order they come.
+pub(crate) fn merged_lines(mut command: Command, mut each: impl FnMut(&str)) -> Result<()> {
+    let words = words(&command);
+    let (reader, writer) = std::io::pipe()?;
+    command
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone()?)
+        .stderr(writer);
+    let mut child = command.spawn().with_context(|| format!("start {words}"))?;
+    // The command holds the pipe's other end; the reader sees no end of file while that is open.
+    drop(command);
+    let last = follow(reader, &mut each);
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{words} failed ({status}):\n{last}");
+    }
+    Ok(())
+}
+
+/// Hands on each line and returns the last ones.
+fn follow(from: impl Read, each: &mut impl FnMut(&str)) -> String {
     let mut last = VecDeque::new();
-    for line in BufReader::new(stderr).lines() {
-        let line = line.unwrap_or_default();
+    for line in BufReader::new(from).lines() {
+        let Ok(line) = line else { break };
         each(&line);
         if last.len() == SHOWN_LINES {
             last.pop_front();
         }
         last.push_back(line);
     }
-    let status = child.wait()?;
-    let stdout = rest.join().ok().transpose()?.unwrap_or_default();
-    if !status.success() {
-        let last: Vec<_> = last.into_iter().collect();
-        bail!("{} failed ({status}):\n{}", words(command), last.join("\n"));
-    }
-    Ok(stdout)
+    Vec::from(last).join("\n")
 }
 
 /// A command line for a message.
