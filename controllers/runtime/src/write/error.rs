@@ -1,0 +1,203 @@
+//! What a failed write means.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use ironkeel_plan::meta::Key;
+use kube::core::Status;
+
+use super::{Call, Verb};
+use crate::lease::NotLeading;
+use crate::request::Failure;
+
+/// A write, or a live read for one, that had no success.
+#[derive(Debug, thiserror::Error)]
+#[error("{verb} {plural} {key}: {}", .refusal.message())]
+pub struct WriteError {
+    /// What was attempted.
+    pub verb: Verb,
+    /// Plural name of the kind, with `/status` or another subresource behind it.
+    pub plural: String,
+    /// The object.
+    pub key: Key,
+    /// Why it failed.
+    pub refusal: Refusal,
+}
+
+/// Why a write had no success. The text is the API server's own message, which upstream
+/// quotes in events and conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The object does not exist (404).
+    NotFound(String),
+    /// The object has changed or is another one than the precondition names (409).
+    Conflict(String),
+    /// An object of this name exists (409).
+    AlreadyExists(String),
+    /// Not allowed (403): RBAC, admission or quota.
+    Forbidden {
+        /// Upstream's message.
+        message: String,
+        /// Whether a ResourceQuota refused.
+        quota: bool,
+    },
+    /// The namespace is being deleted, so nothing can be created in it (403).
+    NamespaceTerminating(String),
+    /// The object or the patch is invalid (422 or 400): asking again changes nothing.
+    Invalid(String),
+    /// The API server sheds load (429).
+    TooManyRequests {
+        /// Upstream's message.
+        message: String,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The credentials are not accepted (401).
+    Unauthorized(String),
+    /// Any other refusal, for example 500 or 503.
+    Other {
+        /// HTTP status.
+        code: u16,
+        /// Upstream's message.
+        message: String,
+    },
+    /// No reply, so the write may have happened: look before repeating it.
+    Unanswered(String),
+    /// Never sent: this process does not hold the lease.
+    NotLeading(String),
+}
+
+impl Refusal {
+    /// The message, as upstream's error text has it.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::NotFound(message)
+            | Self::Conflict(message)
+            | Self::AlreadyExists(message)
+            | Self::NamespaceTerminating(message)
+            | Self::Invalid(message)
+            | Self::Unauthorized(message)
+            | Self::Unanswered(message)
+            | Self::NotLeading(message)
+            | Self::Forbidden { message, .. }
+            | Self::TooManyRequests { message, .. }
+            | Self::Other { message, .. } => message,
+        }
+    }
+
+    /// Reads an API server's refusal.
+    pub(super) fn from_status(status: Status) -> Self {
+        let Status {
+            code,
+            message,
+            reason,
+            details,
+            ..
+        } = status;
+        let has_cause = |name: &str| {
+            details
+                .as_ref()
+                .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == name))
+        };
+        // The reason decides where there is one: 409 is both Conflict and AlreadyExists.
+        match (reason.as_str(), code) {
+            _ if has_cause("NamespaceTerminating") => Self::NamespaceTerminating(message),
+            ("AlreadyExists", _) => Self::AlreadyExists(message),
+            ("Conflict", _) | (_, 409) => Self::Conflict(message),
+            ("NotFound", _) | (_, 404) => Self::NotFound(message),
+            ("Forbidden", _) | (_, 403) => Self::Forbidden {
+                quota: message.contains("exceeded quota"),
+                message,
+            },
+            ("Invalid" | "BadRequest", _) | (_, 422 | 400) => Self::Invalid(message),
+            ("TooManyRequests", _) | (_, 429) => Self::TooManyRequests {
+                message,
+                retry_after: details
+                    .map(|details| details.retry_after_seconds)
+                    .filter(|seconds| *seconds > 0)
+                    .map(|seconds| Duration::from_secs(seconds.into())),
+            },
+            ("Unauthorized", _) | (_, 401) => Self::Unauthorized(message),
+            _ => Self::Other { code, message },
+        }
+    }
+}
+
+impl WriteError {
+    /// The API server's own message, without the object in front: what upstream's events
+    /// quote after `Error creating: `.
+    pub fn message(&self) -> &str {
+        self.refusal.message()
+    }
+
+    /// Whether the object does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.refusal, Refusal::NotFound(_))
+    }
+
+    /// Whether the object has changed or was recreated since it was read.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.refusal, Refusal::Conflict(_))
+    }
+
+    /// Whether an object of this name exists.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self.refusal, Refusal::AlreadyExists(_))
+    }
+
+    /// Whether the namespace is being deleted: upstream neither posts an event nor retries.
+    pub fn is_namespace_terminating(&self) -> bool {
+        matches!(self.refusal, Refusal::NamespaceTerminating(_))
+    }
+
+    /// Whether the object or the patch was found invalid.
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.refusal, Refusal::Invalid(_))
+    }
+
+    /// Whether nothing was sent because the lease is not held.
+    pub fn is_not_leading(&self) -> bool {
+        matches!(self.refusal, Refusal::NotLeading(_))
+    }
+
+    /// How long the API server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.refusal {
+            Refusal::TooManyRequests { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn failed(&self, failure: Failure) -> WriteError {
+        self.error(match failure {
+            Failure::Refused(status) => Refusal::from_status(*status),
+            Failure::Unbuildable { .. } => Refusal::Invalid(failure.to_string()),
+            Failure::TimedOut(_) | Failure::Transport(_) => Refusal::Unanswered(failure.to_string()),
+        })
+    }
+
+    pub(super) fn not_leading(&self, error: NotLeading) -> WriteError {
+        self.error(Refusal::NotLeading(error.to_string()))
+    }
+
+    pub(super) fn unreadable(&self, error: &serde_json::Error) -> WriteError {
+        self.error(Refusal::Other {
+            code: StatusCode::OK.as_u16(),
+            message: format!("the reply cannot be read: {error}"),
+        })
+    }
+
+    fn error(&self, refusal: Refusal) -> WriteError {
+        let plural = self.target.resource.plural;
+        WriteError {
+            verb: self.verb,
+            plural: self
+                .subresource
+                .map_or_else(|| plural.to_owned(), |name| format!("{plural}/{name}")),
+            key: self.target.key(),
+            refusal,
+        }
+    }
+}
