@@ -142,6 +142,9 @@ impl Stored for Pod {
     fn controller_uid(&self) -> Option<&str> {
         self.controller.as_ref().map(|owner| &*owner.uid)
     }
+    fn is_terminating(&self) -> bool {
+        self.deleting.is_some()
+    }
     fn node(&self) -> Option<&str> {
         self.node.as_deref()
     }

@@ -38,6 +38,9 @@ impl<Spec: Send + Sync + 'static, Status: Send + Sync + 'static> Stored for Work
     fn controller_uid(&self) -> Option<&str> {
         self.metadata.controller().map(|owner| owner.uid.as_str())
     }
+    fn is_terminating(&self) -> bool {
+        self.metadata.is_deleting()
+    }
 }
 
 /// `Deployment` of `apps/v1` or `apps.ironkeel.dev/v1`.
