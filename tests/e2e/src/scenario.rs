@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, ObjectMeta};
 use kube::{Api, Client, Config, ResourceExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::target::{Target, target};
+use crate::{LONG, manifest, status, wait};
 
 /// What a case works with: a client, a namespace and the kinds under test.
 #[derive(Clone)]
@@ -129,6 +130,41 @@ impl Scenario {
         api.create(&PostParams::default(), &object)
             .await
             .with_context(|| format!("create {name}"))
+    }
+
+    /// Creates the Deployment `web` with further spec fields and waits for its first rollout.
+    pub async fn start_deployment(&self, replicas: i32, spec: &Value) -> Result<DynamicObject> {
+        let mut deployment = manifest::deployment(self.target, "web", replicas);
+        for (field, value) in spec.as_object().into_iter().flatten() {
+            deployment["spec"][field] = value.clone();
+        }
+        self.create(&self.deployments(), deployment).await?;
+        self.rolled_out().await
+    }
+
+    /// Waits until the rollout of the Deployment `web` is complete.
+    pub async fn rolled_out(&self) -> Result<DynamicObject> {
+        wait::until_object(&self.deployments(), "web", LONG, |object| {
+            status::rolled_out(object).map(|()| object.clone())
+        })
+        .await
+    }
+
+    /// Changes the Deployment `web` by merge patch.
+    pub async fn patch_deployment(&self, patch: Value) -> Result<DynamicObject> {
+        let patch = Patch::Merge(patch);
+        Ok(self
+            .deployments()
+            .patch("web", &PatchParams::default(), &patch)
+            .await?)
+    }
+
+    /// Changes the image of the Deployment `web`, which starts a rollout.
+    pub async fn set_image(&self, image: &str) -> Result<DynamicObject> {
+        let mut container = manifest::template("web")["spec"]["containers"][0].clone();
+        container["image"] = json!(image);
+        self.patch_deployment(json!({"spec": {"template": {"spec": {"containers": [container]}}}}))
+            .await
     }
 
     async fn end(&self) {

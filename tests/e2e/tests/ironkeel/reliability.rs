@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ironkeel_e2e::scenario::run;
-use ironkeel_e2e::status::{int, rolled_out, settled};
+use ironkeel_e2e::status::{int, settled};
 use ironkeel_e2e::{LONG, Scenario, manifest, wait};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -87,18 +87,11 @@ async fn until_led_by_another(s: &Scenario, before: &str) -> Result<()> {
 #[test]
 fn a_rollout_survives_the_death_of_the_leader() {
     run("leader_killed", async |s| -> Result<()> {
-        let mut deployment = manifest::deployment(s.target, "web", 6);
-        deployment["spec"]["strategy"] =
+        let strategy =
             json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
-        s.create(&s.deployments(), deployment).await?;
-        wait::until_object(&s.deployments(), "web", LONG, rolled_out).await?;
-        let mut container = manifest::template("web")["spec"]["containers"][0].clone();
-        container["image"] = json!(manifest::OTHER_IMAGE);
-        let patch =
-            Patch::Merge(json!({"spec": {"template": {"spec": {"containers": [container]}}}}));
-        s.deployments()
-            .patch("web", &PatchParams::default(), &patch)
+        s.start_deployment(6, &json!({"strategy": strategy}))
             .await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
         wait::until_object(&s.deployments(), "web", LONG, |object| {
             let updated = int(object, "/status/updatedReplicas");
             if updated >= 2 {
@@ -137,7 +130,7 @@ fn a_rollout_survives_the_death_of_the_leader() {
         )
         .await?;
         bounds.map_err(anyhow::Error::msg)?;
-        wait::until_object(&s.deployments(), "web", LONG, rolled_out).await?;
+        s.rolled_out().await?;
         until_led_by_another(&s, &before).await
     });
 }

@@ -3,39 +3,16 @@
 use anyhow::{Result, ensure};
 use ironkeel_e2e::scenario::run;
 use ironkeel_e2e::status::{condition, rolled_out, text};
-use ironkeel_e2e::{LONG, SHORT, Scenario, manifest, wait};
+use ironkeel_e2e::{LONG, SHORT, manifest, wait};
 use kube::api::{ListParams, Patch, PatchParams};
-use kube::core::DynamicObject;
-use serde_json::{Value, json};
-
-async fn start(s: &Scenario, replicas: i32, extra: Value) -> Result<DynamicObject> {
-    let mut deployment = manifest::deployment(s.target, "web", replicas);
-    for (field, value) in extra.as_object().into_iter().flatten() {
-        deployment["spec"][field] = value.clone();
-    }
-    s.create(&s.deployments(), deployment).await?;
-    wait::until_object(&s.deployments(), "web", LONG, |object| {
-        rolled_out(object).map(|()| object.clone())
-    })
-    .await
-}
-
-async fn set_image(s: &Scenario, image: &str) -> Result<()> {
-    let mut container = manifest::template("web")["spec"]["containers"][0].clone();
-    container["image"] = json!(image);
-    let patch = Patch::Merge(json!({"spec": {"template": {"spec": {"containers": [container]}}}}));
-    s.deployments()
-        .patch("web", &PatchParams::default(), &patch)
-        .await?;
-    Ok(())
-}
+use serde_json::json;
 
 #[test]
 fn returns_to_the_last_complete_revision_when_the_deadline_passes() {
     run("auto_rollback", async |s| -> Result<()> {
         let spec = json!({"progressDeadlineSeconds": 5, "rollback": {"onProgressDeadline": true}});
-        start(&s, 2, spec).await?;
-        set_image(&s, manifest::MISSING_IMAGE).await?;
+        s.start_deployment(2, &spec).await?;
+        s.set_image(manifest::MISSING_IMAGE).await?;
         wait::until_object(&s.deployments(), "web", LONG, |object| {
             let image = text(object, "/spec/template/spec/containers/0/image");
             if image == manifest::AGNHOST {
@@ -73,8 +50,9 @@ fn returns_to_the_last_complete_revision_when_the_deadline_passes() {
 #[test]
 fn without_the_policy_a_failed_rollout_stays() {
     run("no_rollback", async |s| -> Result<()> {
-        start(&s, 1, json!({"progressDeadlineSeconds": 5})).await?;
-        set_image(&s, manifest::MISSING_IMAGE).await?;
+        s.start_deployment(1, &json!({"progressDeadlineSeconds": 5}))
+            .await?;
+        s.set_image(manifest::MISSING_IMAGE).await?;
         wait::until_object(&s.deployments(), "web", LONG, |object| {
             match condition(object, "Progressing") {
                 Some(("False", "ProgressDeadlineExceeded", _)) => Ok(()),
@@ -114,7 +92,7 @@ fn a_replacement_waits_for_the_terminating_pod() {
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "template": template,
         });
-        start(&s, 2, spec).await?;
+        s.start_deployment(2, &spec).await?;
         let patch = Patch::Merge(
             json!({"spec": {"template": {"metadata": {"annotations": {"round": "2"}}}}}),
         );

@@ -2,47 +2,14 @@
 
 use anyhow::{Context as _, Result, ensure};
 use ironkeel_e2e::scenario::run;
-use ironkeel_e2e::status::{has_condition, int, observed, rolled_out, text};
+use ironkeel_e2e::status::{has_condition, int, observed, text};
 use ironkeel_e2e::{LONG, SHORT, Scenario, manifest, wait};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, ListParams, PropagationPolicy};
 use kube::core::DynamicObject;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
-
-/// Creates a Deployment of the given spec fields beside the usual ones and waits for its first rollout.
-async fn start(s: &Scenario, replicas: i32, extra: Value) -> Result<DynamicObject> {
-    let mut deployment = manifest::deployment(s.target, "web", replicas);
-    for (field, value) in extra.as_object().context("spec fields")? {
-        deployment["spec"][field] = value.clone();
-    }
-    s.create(&s.deployments(), deployment).await?;
-    rollout(s).await
-}
-
-async fn rollout(s: &Scenario) -> Result<DynamicObject> {
-    wait::until_object(&s.deployments(), "web", LONG, |object| {
-        rolled_out(object).map(|()| object.clone())
-    })
-    .await
-}
-
-async fn patch(s: &Scenario, patch: Value) -> Result<DynamicObject> {
-    Ok(s.deployments()
-        .patch("web", &PatchParams::default(), &Patch::Merge(patch))
-        .await?)
-}
-
-async fn set_image(s: &Scenario, image: &str) -> Result<DynamicObject> {
-    let mut container = manifest::template("web")["spec"]["containers"][0].clone();
-    container["image"] = json!(image);
-    patch(
-        s,
-        json!({"spec": {"template": {"spec": {"containers": [container]}}}}),
-    )
-    .await
-}
 
 async fn sets(s: &Scenario) -> Result<Vec<DynamicObject>> {
     Ok(s.replica_sets()
@@ -65,7 +32,7 @@ fn revision(object: &DynamicObject) -> &str {
 #[test]
 fn rolls_out_and_reports_conditions() {
     run("deploy_rolls_out", async |s| -> Result<()> {
-        start(&s, 3, json!({})).await?;
+        s.start_deployment(3, &json!({})).await?;
         let deployment = wait::until_object(&s.deployments(), "web", SHORT, |object| {
             has_condition(object, "Available", "True", "MinimumReplicasAvailable")?;
             has_condition(object, "Progressing", "True", "NewReplicaSetAvailable")
@@ -114,8 +81,9 @@ fn keeps_its_bounds_during_a_rolling_update() {
     run("deploy_bounds", async |s| -> Result<()> {
         let strategy =
             json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}});
-        start(&s, 4, json!({"strategy": strategy})).await?;
-        set_image(&s, manifest::OTHER_IMAGE).await?;
+        s.start_deployment(4, &json!({"strategy": strategy}))
+            .await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
         // Every state of the sets that the API server shows has to respect the surge.
         let watched = wait::until(
             &s.replica_sets(),
@@ -145,7 +113,7 @@ fn keeps_its_bounds_during_a_rolling_update() {
         )
         .await?;
         watched.map_err(anyhow::Error::msg)?;
-        let deployment = rollout(&s).await?;
+        let deployment = s.rolled_out().await?;
         ensure!(
             revision(&deployment) == "2",
             "revision is {:?}",
@@ -158,8 +126,8 @@ fn keeps_its_bounds_during_a_rolling_update() {
 #[test]
 fn rolls_over_a_stuck_rollout() {
     run("deploy_rollover", async |s| -> Result<()> {
-        start(&s, 2, json!({})).await?;
-        set_image(&s, manifest::MISSING_IMAGE).await?;
+        s.start_deployment(2, &json!({})).await?;
+        s.set_image(manifest::MISSING_IMAGE).await?;
         wait::until(
             &s.replica_sets(),
             &ListParams::default().labels("app=web"),
@@ -176,8 +144,8 @@ fn rolls_over_a_stuck_rollout() {
             },
         )
         .await?;
-        set_image(&s, manifest::OTHER_IMAGE).await?;
-        rollout(&s).await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
+        s.rolled_out().await?;
         for set in sets(&s).await? {
             let wanted = if image(&set) == manifest::OTHER_IMAGE {
                 2
@@ -198,12 +166,12 @@ fn rolls_over_a_stuck_rollout() {
 #[test]
 fn rolls_back_to_the_old_set_with_a_new_number() {
     run("deploy_rollback", async |s| -> Result<()> {
-        start(&s, 2, json!({})).await?;
+        s.start_deployment(2, &json!({})).await?;
         let first = sets(&s).await?[0].name_any();
-        set_image(&s, manifest::OTHER_IMAGE).await?;
-        rollout(&s).await?;
-        set_image(&s, manifest::AGNHOST).await?;
-        let deployment = rollout(&s).await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
+        s.rolled_out().await?;
+        s.set_image(manifest::AGNHOST).await?;
+        let deployment = s.rolled_out().await?;
         ensure!(
             revision(&deployment) == "3",
             "revision is {:?}",
@@ -234,14 +202,15 @@ fn rolls_back_to_the_old_set_with_a_new_number() {
 #[test]
 fn a_paused_deployment_scales_but_does_not_roll() {
     run("deploy_paused", async |s| -> Result<()> {
-        start(&s, 1, json!({})).await?;
-        patch(&s, json!({"spec": {"paused": true}})).await?;
+        s.start_deployment(1, &json!({})).await?;
+        s.patch_deployment(json!({"spec": {"paused": true}}))
+            .await?;
         wait::until_object(&s.deployments(), "web", SHORT, |object| {
             has_condition(object, "Progressing", "Unknown", "DeploymentPaused")
         })
         .await?;
-        set_image(&s, manifest::OTHER_IMAGE).await?;
-        patch(&s, json!({"spec": {"replicas": 2}})).await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
+        s.patch_deployment(json!({"spec": {"replicas": 2}})).await?;
         wait::until_object(&s.deployments(), "web", LONG, |object| {
             observed(object)?;
             let available = int(object, "/status/availableReplicas");
@@ -256,8 +225,9 @@ fn a_paused_deployment_scales_but_does_not_roll() {
             sets(&s).await?.len() == 1,
             "a paused Deployment started a rollout"
         );
-        patch(&s, json!({"spec": {"paused": false}})).await?;
-        rollout(&s).await?;
+        s.patch_deployment(json!({"spec": {"paused": false}}))
+            .await?;
+        s.rolled_out().await?;
         let sets = sets(&s).await?;
         ensure!(
             sets.iter()
@@ -272,8 +242,9 @@ fn scales_proportionally_during_a_rollout() {
     run("deploy_proportional", async |s| -> Result<()> {
         let strategy =
             json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 3, "maxUnavailable": 2}});
-        start(&s, 10, json!({"strategy": strategy})).await?;
-        set_image(&s, manifest::MISSING_IMAGE).await?;
+        s.start_deployment(10, &json!({"strategy": strategy}))
+            .await?;
+        s.set_image(manifest::MISSING_IMAGE).await?;
         let sizes = async |old: i64, new: i64| {
             wait::until(
                 &s.replica_sets(),
@@ -300,7 +271,8 @@ fn scales_proportionally_during_a_rollout() {
             .await
         };
         sizes(8, 5).await?;
-        patch(&s, json!({"spec": {"replicas": 30}})).await?;
+        s.patch_deployment(json!({"spec": {"replicas": 30}}))
+            .await?;
         sizes(20, 13).await
     });
 }
@@ -308,8 +280,9 @@ fn scales_proportionally_during_a_rollout() {
 #[test]
 fn recreate_never_runs_old_and_new_together() {
     run("deploy_recreate", async |s| -> Result<()> {
-        start(&s, 2, json!({"strategy": {"type": "Recreate"}})).await?;
-        set_image(&s, manifest::OTHER_IMAGE).await?;
+        s.start_deployment(2, &json!({"strategy": {"type": "Recreate"}}))
+            .await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
         let together = wait::until(
             &s.pods(),
             &ListParams::default().labels("app=web"),
@@ -337,16 +310,17 @@ fn recreate_never_runs_old_and_new_together() {
         )
         .await?;
         ensure!(!together, "old and new pods existed at the same time");
-        rollout(&s).await.map(drop)
+        s.rolled_out().await.map(drop)
     });
 }
 
 #[test]
 fn old_sets_go_beyond_the_history_limit() {
     run("deploy_history", async |s| -> Result<()> {
-        start(&s, 1, json!({"revisionHistoryLimit": 0})).await?;
-        set_image(&s, manifest::OTHER_IMAGE).await?;
-        rollout(&s).await?;
+        s.start_deployment(1, &json!({"revisionHistoryLimit": 0}))
+            .await?;
+        s.set_image(manifest::OTHER_IMAGE).await?;
+        s.rolled_out().await?;
         wait::until(
             &s.replica_sets(),
             &ListParams::default().labels("app=web"),
@@ -366,14 +340,15 @@ fn old_sets_go_beyond_the_history_limit() {
 #[test]
 fn says_when_the_progress_deadline_has_passed() {
     run("deploy_deadline", async |s| -> Result<()> {
-        start(&s, 1, json!({"progressDeadlineSeconds": 5})).await?;
-        set_image(&s, manifest::MISSING_IMAGE).await?;
+        s.start_deployment(1, &json!({"progressDeadlineSeconds": 5}))
+            .await?;
+        s.set_image(manifest::MISSING_IMAGE).await?;
         wait::until_object(&s.deployments(), "web", LONG, |object| {
             has_condition(object, "Progressing", "False", "ProgressDeadlineExceeded")
         })
         .await?;
-        set_image(&s, manifest::AGNHOST).await?;
-        rollout(&s).await?;
+        s.set_image(manifest::AGNHOST).await?;
+        s.rolled_out().await?;
         wait::until_object(&s.deployments(), "web", SHORT, |object| {
             has_condition(object, "Progressing", "True", "NewReplicaSetAvailable")
         })
@@ -382,7 +357,7 @@ fn says_when_the_progress_deadline_has_passed() {
 }
 
 async fn delete_with(s: &Scenario, policy: PropagationPolicy) -> Result<()> {
-    let deployment = start(s, 2, json!({})).await?;
+    let deployment = s.start_deployment(2, &json!({})).await?;
     let params = DeleteParams {
         propagation_policy: Some(policy),
         ..DeleteParams::default()
@@ -439,7 +414,7 @@ fn an_orphaned_set_is_adopted_without_a_restart() {
             },
         )
         .await?;
-        let deployment = start(&s, 2, json!({})).await?;
+        let deployment = s.start_deployment(2, &json!({})).await?;
         let sets = sets(&s).await?;
         ensure!(
             sets.len() == 1,

@@ -13,18 +13,6 @@ use kube::core::DynamicObject;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-async fn start(s: &Scenario, replicas: i32) -> Result<DynamicObject> {
-    s.create(
-        &s.deployments(),
-        manifest::deployment(s.target, "web", replicas),
-    )
-    .await?;
-    wait::until_object(&s.deployments(), "web", LONG, |object| {
-        rolled_out(object).map(|()| object.clone())
-    })
-    .await
-}
-
 async fn live_pods(s: &Scenario) -> Result<Vec<Pod>> {
     let pods = s
         .pods()
@@ -40,7 +28,7 @@ async fn live_pods(s: &Scenario) -> Result<Vec<Pod>> {
 #[test]
 fn a_horizontal_pod_autoscaler_drives_the_scale_subresource() {
     run("hpa", async |s| -> Result<()> {
-        start(&s, 1).await?;
+        s.start_deployment(1, &json!({})).await?;
         let scalers: Api<HorizontalPodAutoscaler> = Api::namespaced(s.client.clone(), &s.namespace);
         // Below its minimum an autoscaler acts without a metric, so that no metrics server is needed.
         let scaler = json!({
@@ -80,7 +68,7 @@ fn a_horizontal_pod_autoscaler_drives_the_scale_subresource() {
 #[test]
 fn a_disruption_budget_by_percentage_holds_back_evictions() {
     run("pdb", async |s| -> Result<()> {
-        start(&s, 2).await?;
+        s.start_deployment(2, &json!({})).await?;
         let budgets: Api<PodDisruptionBudget> = Api::namespaced(s.client.clone(), &s.namespace);
         // A percentage makes the disruption controller look up the pods' controller and its scale.
         let budget = json!({
@@ -123,14 +111,14 @@ fn a_disruption_budget_by_percentage_holds_back_evictions() {
         s.pods()
             .evict(&pods[1].name_any(), &EvictParams::default())
             .await?;
-        wait::until_object(&s.deployments(), "web", LONG, rolled_out).await
+        s.rolled_out().await.map(drop)
     });
 }
 
 #[test]
 fn a_drained_node_gives_its_pods_to_the_others() {
     run("drain", async |s| -> Result<()> {
-        start(&s, 2).await?;
+        s.start_deployment(2, &json!({})).await?;
         let pods = live_pods(&s).await?;
         let Some(node) = pods[0]
             .spec
@@ -147,7 +135,7 @@ fn a_drained_node_gives_its_pods_to_the_others() {
         s.deployments()
             .patch("web", &PatchParams::default(), &patch)
             .await?;
-        wait::until_object(&s.deployments(), "web", LONG, rolled_out).await?;
+        s.rolled_out().await?;
         let drained = kubectl(&[
             "drain",
             &node,
@@ -177,7 +165,7 @@ fn a_drained_node_gives_its_pods_to_the_others() {
         kubectl(&["uncordon", &node]).await?;
         drained?;
         moved?;
-        wait::until_object(&s.deployments(), "web", LONG, rolled_out).await
+        s.rolled_out().await.map(drop)
     });
 }
 
@@ -216,14 +204,14 @@ fn two_managers_apply_parts_of_one_pod_template() {
             names == ["main", "sidecar"],
             "the second manager's container list replaced the first's: {names:?}"
         );
-        wait::until_object(&s.deployments(), "web", LONG, rolled_out).await
+        s.rolled_out().await.map(drop)
     });
 }
 
 #[test]
 fn kubectl_scales_and_waits() {
     run("kubectl", async |s| -> Result<()> {
-        start(&s, 1).await?;
+        s.start_deployment(1, &json!({})).await?;
         let resource = format!("deployments.{}/web", s.target.group());
         let namespace = format!("--namespace={}", s.namespace);
         kubectl(&["scale", &resource, "--replicas=2", &namespace]).await?;
