@@ -21,7 +21,10 @@ pub struct SlowStart<T, E> {
 ///
 /// Creates of one batch run together; those of a batch that has a failure still run to
 /// their end and count.
-pub async fn run_slow_start<I, T, E, F>(items: Vec<I>, mut create: impl FnMut(I) -> F) -> SlowStart<T, E>
+pub async fn run_slow_start<I, T, E, F>(
+    items: Vec<I>,
+    mut create: impl FnMut(I) -> F,
+) -> SlowStart<T, E>
 where
     F: Future<Output = Result<T, E>>,
 {
@@ -91,7 +94,11 @@ mod tests {
                 counts[round] += 1;
                 drop(counts);
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                if failing.contains(&item) { Err(item) } else { Ok(item) }
+                if failing.contains(&item) {
+                    Err(item)
+                } else {
+                    Ok(item)
+                }
             }
         })
         .await;
@@ -120,7 +127,10 @@ mod tests {
     async fn the_batch_that_fails_is_the_last() {
         let (at_once, outcome) = rounds(500, &[0]).await;
         assert_eq!(at_once, [1]);
-        assert_eq!((outcome.created.len(), outcome.error, outcome.skipped), (0, Some(0), 499));
+        assert_eq!(
+            (outcome.created.len(), outcome.error, outcome.skipped),
+            (0, Some(0), 499)
+        );
 
         // Items 3 to 6 are the third batch: 4 and 5 fail, 3 and 6 are still created.
         let (third, outcome) = rounds(20, &[4, 5]).await;

@@ -226,7 +226,9 @@ impl EventMetrics {
     }
 
     pub(crate) fn post_one(&self, component: &'static str) {
-        self.posted.get_or_create(&ComponentLabel { component }).inc();
+        self.posted
+            .get_or_create(&ComponentLabel { component })
+            .inc();
     }
 
     /// Events of a component that were not posted, for whatever reason.
@@ -294,7 +296,9 @@ mod tests {
             .client
             .observe("GET", "10.0.0.1:6443", "200", Duration::from_millis(30));
         metrics.writes.count(Verb::Create, PODS, None, "2xx");
-        metrics.events.drop_one("replicaset-controller", Dropped::QueueFull);
+        metrics
+            .events
+            .drop_one("replicaset-controller", Dropped::QueueFull);
         metrics.events.post_one("replicaset-controller");
         metrics.lease.set_leading("ironkeel", true);
         metrics.lease.count_slow_path("ironkeel");
@@ -308,7 +312,10 @@ mod tests {
             r#"leader_election_master_status{name="ironkeel"} 1"#,
             r#"leader_election_slowpath_total{name="ironkeel"} 1"#,
         ] {
-            assert!(text.lines().any(|known| known == line), "no line {line} in\n{text}");
+            assert!(
+                text.lines().any(|known| known == line),
+                "no line {line} in\n{text}"
+            );
         }
         assert!(!text.contains("_total_total"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
@@ -335,6 +342,9 @@ mod tests {
         // After 2020 and not in the future by more than the rounding of clock ticks.
         let started = value("process_start_time_seconds");
         assert!(started > 1.577e9, "{started}");
-        assert!(started < jiff::Timestamp::now().as_second() as f64 + 2.0, "{started}");
+        assert!(
+            started < jiff::Timestamp::now().as_second() as f64 + 2.0,
+            "{started}"
+        );
     }
 }

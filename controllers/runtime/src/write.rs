@@ -147,7 +147,9 @@ pub struct Writer {
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Writer")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,7 +184,11 @@ impl Writer {
     /// validation run, nothing is stored, the barrier learns nothing.
     ///
     /// It needs no lease, because it changes nothing.
-    pub async fn dry_run_create(&self, target: Target<'_>, body: Vec<u8>) -> Result<(), WriteError> {
+    pub async fn dry_run_create(
+        &self,
+        target: Target<'_>,
+        body: Vec<u8>,
+    ) -> Result<(), WriteError> {
         let path = target.resource.path(Some(target.namespace), None, None);
         let call = Call::new(Verb::Create, target, Some("dry-run"));
         let _permit = self.limits.acquire().await;
@@ -205,8 +211,15 @@ impl Writer {
         mut patch: Value,
     ) -> Result<Written, WriteError> {
         patch::require(&mut patch, precondition);
-        self.patch(leader, owner, target, subresource, Content::MergePatch, &patch)
-            .await
+        self.patch(
+            leader,
+            owner,
+            target,
+            subresource,
+            Content::MergePatch,
+            &patch,
+        )
+        .await
     }
 
     /// Makes `reference` the managing controller of an object that has none.
@@ -228,12 +241,20 @@ impl Writer {
         if patch::knows_strategic_merge(target.resource) {
             let patch = patch::adopt(uid, reference);
             return self
-                .patch(leader, owner, target, None, Content::StrategicMergePatch, &patch)
+                .patch(
+                    leader,
+                    owner,
+                    target,
+                    None,
+                    Content::StrategicMergePatch,
+                    &patch,
+                )
                 .await;
         }
         let live: patch::Owned = self.live(target).await?;
         let owners = live.with_owner(reference);
-        self.patch_owners(leader, owner, target, uid, &live, owners).await
+        self.patch_owners(leader, owner, target, uid, &live, owners)
+            .await
     }
 
     /// Removes the reference to `owner_uid` from an object. An object that is gone, that was
@@ -249,15 +270,23 @@ impl Writer {
     ) -> Result<Option<Written>, WriteError> {
         let result = if patch::knows_strategic_merge(target.resource) {
             let patch = patch::release(uid, owner_uid);
-            self.patch(leader, owner, target, None, Content::StrategicMergePatch, &patch)
-                .await
+            self.patch(
+                leader,
+                owner,
+                target,
+                None,
+                Content::StrategicMergePatch,
+                &patch,
+            )
+            .await
         } else {
             match self.live::<patch::Owned>(target).await {
                 Ok(live) => {
                     let Some(owners) = live.without_owner(owner_uid) else {
                         return Ok(None);
                     };
-                    self.patch_owners(leader, owner, target, uid, &live, owners).await
+                    self.patch_owners(leader, owner, target, uid, &live, owners)
+                        .await
                 }
                 Err(error) => Err(error),
             }
@@ -293,7 +322,9 @@ impl Writer {
         })
         .to_string()
         .into_bytes();
-        let path = target.resource.path(Some(target.namespace), Some(target.name), None);
+        let path = target
+            .resource
+            .path(Some(target.namespace), Some(target.name), None);
         let call = Call::new(Verb::Delete, target, None);
 
         // Noted before the request: its watch event can overtake the reply.
@@ -317,10 +348,14 @@ impl Writer {
 
     /// Reads an object from the API server itself, past every cache.
     pub async fn live<T: DeserializeOwned>(&self, target: Target<'_>) -> Result<T, WriteError> {
-        let path = target.resource.path(Some(target.namespace), Some(target.name), None);
+        let path = target
+            .resource
+            .path(Some(target.namespace), Some(target.name), None);
         let call = Call::new(Verb::Get, target, None);
         let _permit = self.limits.acquire().await;
-        let text = self.exchange(call, &path, Content::Json, Vec::new()).await?;
+        let text = self
+            .exchange(call, &path, Content::Json, Vec::new())
+            .await?;
         serde_json::from_str(&text).map_err(|error| call.unreadable(&error))
     }
 
@@ -393,7 +428,10 @@ impl Writer {
                 call.verb,
                 call.target.resource,
                 call.subresource,
-                &result.as_ref().err().map_or_else(|| "2xx".to_owned(), code_text),
+                &result
+                    .as_ref()
+                    .err()
+                    .map_or_else(|| "2xx".to_owned(), code_text),
             );
         }
         result.map_err(|failure| call.failed(failure))

@@ -128,6 +128,9 @@ mod tests {
     fn what_cannot_be_read_is_left_out() {
         assert_eq!(cpu_seconds(&after_command("")), None);
         assert_eq!(word("VmRSS:\tlots kB\n", "VmRSS:"), None);
-        assert_eq!(kilobytes("Name:\tx\nVmRSS:\t   2048 kB\n", "VmRSS:"), Some(2_097_152.0));
+        assert_eq!(
+            kilobytes("Name:\tx\nVmRSS:\t   2048 kB\n", "VmRSS:"),
+            Some(2_097_152.0)
+        );
     }
 }

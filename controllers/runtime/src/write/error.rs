@@ -174,7 +174,9 @@ impl Call<'_> {
         self.error(match failure {
             Failure::Refused(status) => Refusal::from_status(*status),
             Failure::Unbuildable { .. } => Refusal::Invalid(failure.to_string()),
-            Failure::TimedOut(_) | Failure::Transport(_) => Refusal::Unanswered(failure.to_string()),
+            Failure::TimedOut(_) | Failure::Transport(_) => {
+                Refusal::Unanswered(failure.to_string())
+            }
         })
     }
 
