@@ -35,3 +35,6 @@ impl Iterator for SlowStart {
         Some(size)
     }
 }
+
+#[cfg(test)]
+mod tests;

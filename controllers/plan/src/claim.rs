@@ -94,3 +94,6 @@ pub fn claim(owner: &Owner<'_>, object: &impl Claimable) -> Claim {
         None => Claim::Ignore,
     }
 }
+
+#[cfg(test)]
+mod tests;

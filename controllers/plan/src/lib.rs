@@ -5,17 +5,28 @@
 //! input gives the same plan, byte for byte. The shell (`ironkeel-runtime`) observes,
 //! calls a planner, executes the plan and writes the status that the planner computed.
 
+// `check(input, expect![[…]])` takes what it expects by value: that reads best at the call.
+#![cfg_attr(test, allow(clippy::needless_pass_by_value))]
+
 pub mod batch;
 pub mod claim;
+pub mod condition;
 pub mod deployment;
+pub mod hash;
 pub mod meta;
 pub mod names;
 pub mod plan;
 pub mod pod;
+mod quantity;
 pub mod rank;
 pub mod replicaset;
+pub mod revision;
+pub mod rollout;
 pub mod selector;
 pub mod template;
 pub mod workload;
 
 pub use plan::{Event, EventType, Plan};
+
+#[cfg(test)]
+mod fixture;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Namespace and name: the key of a namespaced object in stores and queues.
@@ -101,13 +102,27 @@ impl Meta {
 
 /// Reads a resourceVersion, which JSON carries as a decimal string; absent or empty is 0.
 pub fn resource_version<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
-    let text = Option::<std::borrow::Cow<'de, str>>::deserialize(input)?.unwrap_or_default();
-    if text.is_empty() {
-        return Ok(0);
+    struct Decimal;
+    impl<'de> Visitor<'de> for Decimal {
+        type Value = u64;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a resourceVersion as a string")
+        }
+        fn visit_none<E>(self) -> Result<u64, E> {
+            Ok(0)
+        }
+        fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<u64, D::Error> {
+            input.deserialize_str(self)
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
+            if text.is_empty() {
+                return Ok(0);
+            }
+            text.parse()
+                .map_err(|_| E::custom(format!("resourceVersion {text:?} is not a decimal number")))
+        }
     }
-    text.parse().map_err(|_| {
-        serde::de::Error::custom(format!("resourceVersion {text:?} is not a decimal number"))
-    })
+    input.deserialize_option(Decimal)
 }
 
 /// What a store needs to know of an object, whatever its kind.

@@ -63,3 +63,6 @@ pub fn generated(base: &str, suffix: &str) -> String {
     let keep = (0..=keep).rev().find(|at| base.is_char_boundary(*at));
     format!("{}{suffix}", &base[..keep.unwrap_or_default()])
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,6 @@ fn coarse(pod: &Pod, siblings: &BTreeMap<Arc<str>, usize>) -> Coarse {
         siblings_on_node: Reverse(pod.node.as_ref().map(here).unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests;

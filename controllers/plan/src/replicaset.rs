@@ -148,8 +148,11 @@ impl FailureReason {
 /// an action (`SuccessfulCreate`, `FailedDelete`, …) are the executor's.
 pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action> {
     let mut plan = Plan::default();
+    let deleting = observed.set.metadata.is_deleting();
     if let Some(fault) = Fault::of(observed) {
-        plan.events.push(fault.event());
+        if !deleting {
+            plan.events.push(fault.event());
+        }
         return plan;
     }
     let Claimed {
@@ -159,7 +162,7 @@ pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action>
         ..
     } = Claimed::of(observed);
     plan.requeue_after = next_available(observed, &active);
-    if observed.set.metadata.is_deleting() {
+    if deleting {
         return plan;
     }
     plan.actions
@@ -329,5 +332,11 @@ impl Fault {
     }
 }
 
+#[cfg(test)]
+mod manifest_tests;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod status_tests;
 #[cfg(test)]
 mod tests;

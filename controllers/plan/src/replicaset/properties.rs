@@ -1,0 +1,298 @@
+//! What holds for every set and any pods.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{Action, Outcome, PodRef, plan, status};
+use crate::claim::{Claim, Owner, claim};
+use crate::fixture::{Counting, Scene, pod};
+use crate::plan::Plan;
+use crate::pod::Pod;
+use crate::rank::sort_for_deletion;
+
+/// The words of one pod as the fixture reads them, without its name.
+fn pod_words() -> impl Strategy<Value = String> {
+    let phase = prop::sample::select(vec!["Pending", "Running", "Unknown", "Failed", "Succeeded"]);
+    let ready = prop::sample::select(vec!["", "Ready@10s", "Ready@5h", "Ready@6h", "Ready@?"]);
+    let owner = prop::sample::select(vec!["", "", "", "orphan", "foreign"]);
+    let labels = prop::sample::select(vec!["", "", "", "labels=app=db", "labels=app=web,x=y"]);
+    let node = prop::sample::select(vec!["", "@n1", "@n2", "@n3"]);
+    let deleting = prop::sample::select(vec!["", "", "", "deleting"]);
+    let namespace = prop::sample::select(vec!["", "", "", "", "ns=other"]);
+    let age = prop::sample::select(vec!["age=5s", "age=5h", "age=6h", "age=30d"]);
+    (
+        (phase, ready, owner, labels, node, deleting, namespace, age),
+        -1..=1_i32,
+        0..=2_i32,
+        0..=1_i32,
+        0..1000_u32,
+    )
+        .prop_map(|(words, cost, restarts, sidecar, uid)| {
+            let (phase, ready, owner, labels, node, deleting, namespace, age) = words;
+            format!(
+                "{phase} {ready} {owner} {labels} {node} {deleting} {namespace} {age} \
+                 cost={cost} restarts={restarts} sidecar={sidecar} uid=u{uid}"
+            )
+        })
+}
+
+/// A set with up to `most` pods of all sorts.
+fn scene(most: usize) -> impl Strategy<Value = Scene> {
+    let set = (
+        prop::option::weighted(0.9, -1..=8_i32),
+        prop::sample::select(vec!["", "", "", "deleting"]),
+        prop::sample::select(vec!["", "standalone"]),
+        prop::sample::select(vec![0, 30]),
+    );
+    (set, prop::collection::vec(pod_words(), 0..=most)).prop_map(
+        |((replicas, deleting, standalone, min_ready), pods)| {
+            let replicas = replicas.map(|number| format!("replicas={number}"));
+            let mut text = format!(
+                "{} {deleting} {standalone} minReady={min_ready} |",
+                replicas.unwrap_or_default()
+            );
+            for (at, words) in pods.iter().enumerate() {
+                // Names and UIDs are unique in a real cluster.
+                let _ = write!(text, "p{at} {words}-{at};");
+            }
+            Scene::parse(&text)
+        },
+    )
+}
+
+fn planned(scene: &Scene) -> Plan<Action> {
+    plan(&scene.observed(), &mut Counting::default())
+}
+
+/// What the set would call its replicas: active pods that it controls or may adopt.
+fn replicas(scene: &Scene) -> Vec<&Arc<Pod>> {
+    let owner = Owner::of(&scene.set, &scene.set.spec.selector);
+    let ours = |pod: &&Arc<Pod>| {
+        pod.is_active() && matches!(claim(&owner, &***pod), Claim::Keep | Claim::Adopt)
+    };
+    scene.pods.iter().filter(ours).collect()
+}
+
+fn wanted(scene: &Scene) -> usize {
+    usize::try_from(scene.set.spec.replicas.unwrap_or(1)).unwrap_or_default()
+}
+
+/// Carries the plan out on a copy of the pods, as the API server would.
+fn apply(scene: &mut Scene, plan: &Plan<Action>, next: &mut usize) {
+    let mut edit = |reference: &PodRef, change: &dyn Fn(&mut Pod)| {
+        let pod = scene
+            .pods
+            .iter_mut()
+            .find(|pod| *pod.uid == *reference.uid)
+            .expect("an action names a pod that exists");
+        change(Arc::make_mut(pod));
+    };
+    let mut created = Vec::new();
+    for action in &plan.actions {
+        match action {
+            Action::Adopt(pod) => edit(pod, &|pod| {
+                assert_eq!(pod.controller, None, "only an orphan is adopted");
+                pod.controller = crate::fixture::pod("x", "web-uid").controller;
+            }),
+            Action::Release(pod) => edit(pod, &|pod| {
+                assert_eq!(
+                    pod.controller.as_ref().map(|owner| &*owner.uid),
+                    Some("web-uid")
+                );
+                pod.controller = None;
+            }),
+            Action::Delete { pods } => {
+                for pod in pods {
+                    edit(pod, &|pod| {
+                        assert_eq!(pod.deleting, None, "a pod is deleted once");
+                        assert_eq!(
+                            pod.controller.as_ref().map(|owner| &*owner.uid),
+                            Some("web-uid"),
+                            "only own pods are deleted"
+                        );
+                        pod.deleting = Some(crate::fixture::now());
+                    });
+                }
+            }
+            Action::Create { names } => created.extend(names.iter().cloned()),
+        }
+    }
+    for name in created {
+        *next += 1;
+        let mut fresh = pod("x Pending", "web-uid");
+        fresh.name = name.into();
+        fresh.uid = format!("created-{next}").into();
+        scene.pods.push(Arc::new(fresh));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_plan_carried_out_leaves_nothing_to_do(mut scene in scene(12)) {
+        let first = planned(&scene);
+        apply(&mut scene, &first, &mut 0);
+        prop_assert_eq!(&planned(&scene).actions, &Vec::new());
+        if scene.set.metadata.deletion_timestamp.is_none() {
+            prop_assert_eq!(replicas(&scene).len(), wanted(&scene));
+        }
+    }
+
+    #[test]
+    fn pods_are_created_only_when_they_are_missing(scene in scene(12)) {
+        let have = replicas(&scene).len();
+        for action in planned(&scene).actions {
+            match action {
+                Action::Create { names } => {
+                    prop_assert_eq!(names.len(), wanted(&scene) - have);
+                    let distinct: BTreeSet<_> = names.iter().collect();
+                    prop_assert_eq!(distinct.len(), names.len());
+                }
+                Action::Delete { pods } => {
+                    prop_assert_eq!(pods.len(), have - wanted(&scene));
+                }
+                Action::Adopt(_) | Action::Release(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn exactly_the_lowest_ranked_pods_are_deleted(scene in scene(12)) {
+        let mut ranked = replicas(&scene);
+        let none = BTreeMap::new();
+        let alone = scene.set.metadata.owner_references.is_empty();
+        let siblings = if alone { &none } else { &scene.siblings };
+        sort_for_deletion(&mut ranked, siblings, crate::fixture::now());
+        for action in planned(&scene).actions {
+            if let Action::Delete { pods } = action {
+                let lowest: Vec<PodRef> =
+                    ranked[..pods.len()].iter().map(|pod| PodRef::of(pod)).collect();
+                prop_assert_eq!(pods, lowest);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_pods_changes_nothing(
+        (scene, shuffled) in scene(12).prop_flat_map(|scene| {
+            let shuffled = Just(scene.pods.clone()).prop_shuffle();
+            (Just(Arc::new(scene)), shuffled)
+        }),
+    ) {
+        let mut other = scene.observed();
+        other.pods = &shuffled;
+        prop_assert_eq!(planned(&scene), plan(&other, &mut Counting::default()));
+        let nothing = Outcome::default();
+        prop_assert_eq!(status(&scene.observed(), &nothing), status(&other, &nothing));
+    }
+
+    #[test]
+    fn pods_of_others_are_never_touched(scene in scene(12)) {
+        let owner = Owner::of(&scene.set, &scene.set.spec.selector);
+        let ignored: BTreeSet<&str> = scene
+            .pods
+            .iter()
+            .filter(|pod| claim(&owner, &***pod) == Claim::Ignore)
+            .map(|pod| &*pod.uid)
+            .collect();
+        for action in planned(&scene).actions {
+            let touched = match action {
+                Action::Adopt(pod) | Action::Release(pod) => vec![pod],
+                Action::Delete { pods } => pods,
+                Action::Create { .. } => Vec::new(),
+            };
+            for pod in touched {
+                prop_assert!(!ignored.contains(pod.uid.as_str()), "{pod:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_that_is_being_deleted_writes_no_pod(mut scene in scene(12)) {
+        scene.set.metadata.deletion_timestamp = Some(crate::fixture::now());
+        prop_assert_eq!(planned(&scene).actions, Vec::new());
+    }
+
+    #[test]
+    fn a_status_that_is_written_is_not_written_again(mut scene in scene(12)) {
+        let nothing = Outcome::default();
+        if let Some(written) = status(&scene.observed(), &nothing) {
+            scene.set.status = written;
+        }
+        prop_assert_eq!(status(&scene.observed(), &nothing), None);
+    }
+
+    #[test]
+    fn the_numbers_of_a_status_are_in_order(scene in scene(12)) {
+        if let Some(status) = status(&scene.observed(), &Outcome::default()) {
+            prop_assert!(status.available_replicas <= status.ready_replicas);
+            prop_assert!(status.ready_replicas <= status.replicas);
+            prop_assert!(status.fully_labeled_replicas <= status.replicas);
+            prop_assert_eq!(status.replicas as usize, replicas(&scene).len());
+        }
+    }
+
+    #[test]
+    fn after_looking_again_one_more_pod_is_available(scene in scene(12)) {
+        if let Some(delay) = planned(&scene).requeue_after {
+            prop_assert!(delay.is_positive());
+            let available = |at| {
+                let seconds = scene.set.spec.min_ready_seconds;
+                replicas(&scene).iter().filter(|pod| pod.is_available(seconds, at)).count()
+            };
+            let now = crate::fixture::now();
+            let a_moment_earlier = now + delay - jiff::SignedDuration::from_nanos(1);
+            prop_assert_eq!(available(now), available(a_moment_earlier));
+            let knows = |pod: &&Arc<Pod>| pod.ready && pod.ready_since.is_some();
+            let waits = |pod: &&Arc<Pod>| !pod.is_available(scene.set.spec.min_ready_seconds, now);
+            if replicas(&scene).into_iter().any(|pod| knows(&pod) && waits(&pod)) {
+                prop_assert!(available(now + delay) > available(now));
+            }
+        }
+    }
+
+    #[test]
+    fn any_order_of_many_pods_ranks_alike(
+        pods in prop::collection::vec(pod_words(), 0..40).prop_flat_map(|words| {
+            let pods: Vec<Arc<Pod>> = words
+                .iter()
+                .enumerate()
+                .map(|(at, words)| Arc::new(pod(&format!("p{at} {words}-{at}"), "web-uid")))
+                .collect();
+            (Just(pods.clone()), Just(pods).prop_shuffle())
+        }),
+    ) {
+        let (pods, shuffled) = pods;
+        let siblings = BTreeMap::from([("n1".into(), 3), ("n2".into(), 3)]);
+        let order = |pods: &[Arc<Pod>]| {
+            let mut pods: Vec<_> = pods.iter().collect();
+            sort_for_deletion(&mut pods, &siblings, crate::fixture::now());
+            pods.iter().map(|pod| pod.uid.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(order(&pods), order(&shuffled));
+    }
+}
+
+#[test]
+fn twelve_hundred_pods_come_and_go_in_steps_of_five_hundred() {
+    let mut scene = Scene::parse("replicas=1200 |");
+    let mut next = 0;
+    let mut steps = Vec::new();
+    let mut names = Counting::default();
+    for replicas_wanted in [1200, 0] {
+        scene.set.spec.replicas = Some(replicas_wanted);
+        loop {
+            let step = plan(&scene.observed(), &mut names);
+            if step.actions.is_empty() {
+                break;
+            }
+            apply(&mut scene, &step, &mut next);
+            steps.push(replicas(&scene).len());
+        }
+    }
+    assert_eq!(steps, [500, 1000, 1200, 700, 200, 0]);
+}
