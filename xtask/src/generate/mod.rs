@@ -17,10 +17,14 @@ use ironkeel_crds::rbac;
 use crate::workspace;
 
 /// Folders in which every YAML file is made here; a file that nothing makes is stale as well.
-const FOLDERS: [&str; 1] = ["charts/ironkeel-controllers/files/rbac"];
+const FOLDERS: [&str; 2] = [
+    "charts/ironkeel-controllers/files/rbac",
+    "charts/ironkeel-crds/files/crds",
+];
 
 /// First line of every generated file.
-const HEADER: &str = "# Made by `cargo xtask generate` from the crate ironkeel-crds. Do not edit.\n";
+const HEADER: &str =
+    "# Made by `cargo xtask generate` from the crate ironkeel-crds. Do not edit.\n";
 
 /// A file's path below the root of the repository and its text.
 type Generated = (String, String);
@@ -34,7 +38,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
         if stale.is_empty() {
             return Ok(());
         }
-        bail!("generated files are stale; run `cargo xtask generate`:\n  {}", stale.join("\n  "));
+        bail!(
+            "generated files are stale; run `cargo xtask generate`:\n  {}",
+            stale.join("\n  ")
+        );
     }
     write(&root, &files)?;
     let mut out = io::stdout();
@@ -50,14 +57,36 @@ fn generated() -> Result<Vec<Generated>> {
     let mut files = Vec::new();
     for grant in rbac::GRANTS {
         files.push((
-            format!("{}/{}.{}.yaml", FOLDERS[0], grant.identity, grant.mode.as_str()),
-            rules(&format!("What {} may do in {} mode.", grant.identity, grant.mode.as_str()), grant.rules)?,
+            format!(
+                "{}/{}.{}.yaml",
+                FOLDERS[0],
+                grant.identity,
+                grant.mode.as_str()
+            ),
+            rules(
+                &format!(
+                    "What {} may do in {} mode.",
+                    grant.identity,
+                    grant.mode.as_str()
+                ),
+                grant.rules,
+            )?,
         ));
     }
     for aggregate in rbac::AGGREGATES {
         files.push((
             format!("{}/aggregate-{}.yaml", FOLDERS[0], aggregate.role),
-            rules(&format!("What the role {} gains for our kinds.", aggregate.role), aggregate.rules)?,
+            rules(
+                &format!("What the role {} gains for our kinds.", aggregate.role),
+                aggregate.rules,
+            )?,
+        ));
+    }
+    for kind in ironkeel_crds::crds()? {
+        let definition = yaml::render(&kind.definition)?;
+        files.push((
+            format!("{}/{}.yaml", FOLDERS[1], kind.plural),
+            format!("{HEADER}{definition}"),
         ));
     }
     files.sort();
@@ -75,8 +104,13 @@ fn stale(root: &Path, files: &[Generated]) -> Result<Vec<String>> {
     for (path, text) in files {
         match fs::read_to_string(root.join(path)) {
             Ok(found) if found == *text => {}
-            Ok(found) => stale.push(format!("{path}: differs {}", first_difference(&found, text))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => stale.push(format!("{path}: is missing")),
+            Ok(found) => stale.push(format!(
+                "{path}: differs {}",
+                first_difference(&found, text)
+            )),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                stale.push(format!("{path}: is missing"))
+            }
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         }
     }
@@ -87,9 +121,24 @@ fn stale(root: &Path, files: &[Generated]) -> Result<Vec<String>> {
 }
 
 fn first_difference(found: &str, made: &str) -> String {
-    let line = found.lines().zip(made.lines()).take_while(|(found, made)| found == made).count() + 1;
-    let at = |text: &str| text.lines().nth(line - 1).unwrap_or("(end of file)").trim().to_owned();
-    format!("from line {line}: has {:?}, should have {:?}", at(found), at(made))
+    let line = found
+        .lines()
+        .zip(made.lines())
+        .take_while(|(found, made)| found == made)
+        .count()
+        + 1;
+    let at = |text: &str| {
+        text.lines()
+            .nth(line - 1)
+            .unwrap_or("(end of file)")
+            .trim()
+            .to_owned()
+    };
+    format!(
+        "from line {line}: has {:?}, should have {:?}",
+        at(found),
+        at(made)
+    )
 }
 
 /// YAML files in the generated folders that are not among `files`.

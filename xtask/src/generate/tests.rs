@@ -4,7 +4,8 @@ struct Scratch(std::path::PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("ironkeel-generate-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("ironkeel-generate-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -23,9 +24,18 @@ fn a_written_tree_is_current_and_writing_again_changes_nothing() {
     assert!(files.len() > 9, "only {} files", files.len());
     write(&root.0, &files).unwrap();
     assert_eq!(stale(&root.0, &files).unwrap(), Vec::<String>::new());
-    let written = fs::metadata(root.0.join(&files[0].0)).unwrap().modified().unwrap();
+    let written = fs::metadata(root.0.join(&files[0].0))
+        .unwrap()
+        .modified()
+        .unwrap();
     write(&root.0, &files).unwrap();
-    assert_eq!(fs::metadata(root.0.join(&files[0].0)).unwrap().modified().unwrap(), written);
+    assert_eq!(
+        fs::metadata(root.0.join(&files[0].0))
+            .unwrap()
+            .modified()
+            .unwrap(),
+        written
+    );
 }
 
 #[test]
@@ -40,10 +50,22 @@ fn a_stale_file_is_named_with_the_line_that_differs() {
     fs::write(root.0.join(FOLDERS[0]).join("left-over.yaml"), "[]\n").unwrap();
     let found = stale(&root.0, &files).unwrap();
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found.contains(&format!("{}: is missing", files[1].0)), "{found:?}");
-    assert!(found.contains(&format!("{}/left-over.yaml: is made by nothing", FOLDERS[0])), "{found:?}");
+    assert!(
+        found.contains(&format!("{}: is missing", files[1].0)),
+        "{found:?}"
+    );
+    assert!(
+        found.contains(&format!(
+            "{}/left-over.yaml: is made by nothing",
+            FOLDERS[0]
+        )),
+        "{found:?}"
+    );
     let differs = found.iter().find(|line| line.starts_with(&path)).unwrap();
-    assert!(differs.ends_with("has \"- create\", should have \"- watch\""), "{differs}");
+    assert!(
+        differs.ends_with("has \"- create\", should have \"- watch\""),
+        "{differs}"
+    );
     write(&root.0, &files).unwrap();
     assert_eq!(stale(&root.0, &files).unwrap(), Vec::<String>::new());
 }
@@ -52,5 +74,9 @@ fn a_stale_file_is_named_with_the_line_that_differs() {
 fn paths_are_sorted_and_none_comes_twice() {
     let files = generated().unwrap();
     assert!(files.windows(2).all(|pair| pair[0].0 < pair[1].0));
-    assert!(files.iter().all(|(path, text)| text.starts_with(HEADER) && path.ends_with(".yaml")));
+    assert!(
+        files
+            .iter()
+            .all(|(path, text)| text.starts_with(HEADER) && path.ends_with(".yaml"))
+    );
 }

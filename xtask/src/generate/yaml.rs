@@ -19,9 +19,11 @@ enum Sorted<'a> {
 impl<'a> Sorted<'a> {
     fn new(value: &'a Value) -> Self {
         match value {
-            Value::Object(map) => {
-                Self::Map(map.iter().map(|(key, value)| (key.as_str(), Self::new(value))).collect())
-            }
+            Value::Object(map) => Self::Map(
+                map.iter()
+                    .map(|(key, value)| (key.as_str(), Self::new(value)))
+                    .collect(),
+            ),
             Value::Array(list) => Self::List(list.iter().map(Self::new).collect()),
             scalar => Self::Scalar(scalar),
         }
