@@ -12,7 +12,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Watches Deployments and ReplicaSets (and, in native mode, ReplicationControllers), and
 /// creates, replaces and deletes their pods as kube-controller-manager 1.37 does.
 #[derive(Debug, Parser)]
-#[command(name = "ironkeel-controller-manager", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "ironkeel-controller-manager",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Cli {
     /// What to do instead of running the controllers.
     #[command(subcommand)]
@@ -68,7 +72,13 @@ pub struct RunFlags {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Controllers to run: `*` is all of them, `foo` adds one, `-foo` leaves one out.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "*", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "*",
+        allow_hyphen_values = true
+    )]
     pub controllers: Vec<String>,
     /// Which kinds to drive.
     #[arg(long, value_enum, default_value_t = Mode::Crd)]
@@ -98,7 +108,12 @@ pub struct RunFlags {
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub use_service_account_credentials: bool,
     /// Namespace of the controllers' ServiceAccounts and of the lease.
-    #[arg(long, value_name = "NAMESPACE", default_value = "ironkeel-system", env = "POD_NAMESPACE")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "ironkeel-system",
+        env = "POD_NAMESPACE"
+    )]
     pub service_account_namespace: String,
     /// Address of the health and metrics endpoints.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0")]
@@ -133,7 +148,11 @@ pub struct ElectionFlags {
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub leader_elect_retry_period: Duration,
     /// Name of the lease.
-    #[arg(long, value_name = "NAME", default_value = "ironkeel-controller-manager")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "ironkeel-controller-manager"
+    )]
     pub leader_elect_resource_name: String,
     /// Namespace of the lease; empty means that of the ServiceAccounts.
     #[arg(long, value_name = "NAMESPACE", default_value = "")]
@@ -150,17 +169,26 @@ pub struct SelftestFlags {
     #[arg(long, value_name = "URL")]
     pub service: String,
     /// Namespace in which a Deployment is created as a dry run.
-    #[arg(long, value_name = "NAMESPACE", default_value = "default", env = "POD_NAMESPACE")]
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        default_value = "default",
+        env = "POD_NAMESPACE"
+    )]
     pub namespace: String,
 }
 
 /// Reads a duration as Go prints it: `15s`, `1m30s`, `500ms`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not a duration: write for example 15s, 1m30s or 500ms"))?;
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| {
+        format!("{text:?} is not a duration: write for example 15s, 1m30s or 500ms")
+    })?;
     let duration = Duration::try_from(parsed).map_err(|_| format!("{text:?} is negative"))?;
-    if duration.is_zero() { Err(format!("{text:?} is zero; it must be positive")) } else { Ok(duration) }
+    if duration.is_zero() {
+        Err(format!("{text:?} is zero; it must be positive"))
+    } else {
+        Ok(duration)
+    }
 }
 
 /// A mistake in the flags that the parser alone cannot see.
@@ -224,7 +252,9 @@ impl RunFlags {
             )));
         }
         if self.kube_api_qps > 0.0 && self.kube_api_burst == 0 {
-            return Err(FlagError("--kube-api-burst must be at least 1 where --kube-api-qps limits".into()));
+            return Err(FlagError(
+                "--kube-api-burst must be at least 1 where --kube-api-qps limits".into(),
+            ));
         }
         Ok(())
     }
@@ -234,23 +264,40 @@ impl RunFlags {
 mod tests {
     use super::*;
 
-    const KNOWN: [&str; 3] =
-        ["deployment-controller", "replicaset-controller", "replicationcontroller-controller"];
+    const KNOWN: [&str; 3] = [
+        "deployment-controller",
+        "replicaset-controller",
+        "replicationcontroller-controller",
+    ];
 
     fn wanted(list: &str) -> Result<Vec<&'static str>, String> {
         let list: Vec<String> = list.split(',').map(str::to_owned).collect();
-        wanted_controllers(&list, &KNOWN).map(|set| set.into_iter().collect()).map_err(|error| error.0)
+        wanted_controllers(&list, &KNOWN)
+            .map(|set| set.into_iter().collect())
+            .map_err(|error| error.0)
     }
 
     #[test]
     fn controllers_list_follows_upstream_rules() {
         assert_eq!(wanted("*").unwrap(), KNOWN);
         assert_eq!(wanted("*,-deployment-controller").unwrap(), KNOWN[1..]);
-        assert_eq!(wanted("replicaset-controller").unwrap(), ["replicaset-controller"]);
-        assert_eq!(wanted("*,deployment-controller,-deployment-controller").unwrap(), KNOWN);
-        assert_eq!(wanted("-deployment-controller").unwrap(), Vec::<&str>::new());
+        assert_eq!(
+            wanted("replicaset-controller").unwrap(),
+            ["replicaset-controller"]
+        );
+        assert_eq!(
+            wanted("*,deployment-controller,-deployment-controller").unwrap(),
+            KNOWN
+        );
+        assert_eq!(
+            wanted("-deployment-controller").unwrap(),
+            Vec::<&str>::new()
+        );
         let error = wanted("*,deploy").unwrap_err();
-        assert!(error.contains("\"deploy\"") && error.contains("replicaset-controller"), "{error}");
+        assert!(
+            error.contains("\"deploy\"") && error.contains("replicaset-controller"),
+            "{error}"
+        );
     }
 
     fn parse(args: &[&str]) -> Result<RunFlags, String> {
@@ -263,7 +310,12 @@ mod tests {
     #[test]
     fn leader_election_flags_are_checked_together() {
         assert!(parse(&[]).is_ok());
-        assert!(!parse(&["--leader-elect=false"]).unwrap().election.leader_elect);
+        assert!(
+            !parse(&["--leader-elect=false"])
+                .unwrap()
+                .election
+                .leader_elect
+        );
         assert!(parse(&["--leader-elect"]).unwrap().election.leader_elect);
         let error = parse(&["--leader-elect-lease-duration=5s"]).unwrap_err();
         assert!(error.contains("--leader-elect-renew-deadline"), "{error}");
@@ -277,7 +329,11 @@ mod tests {
     fn mode_and_limits_are_checked() {
         assert_eq!(parse(&["--mode", "both"]).unwrap().mode, Mode::Both);
         assert!(parse(&["--mode", "neither"]).is_err());
-        assert!(parse(&["--kube-api-qps=-1"]).unwrap_err().contains("--kube-api-qps"));
+        assert!(
+            parse(&["--kube-api-qps=-1"])
+                .unwrap_err()
+                .contains("--kube-api-qps")
+        );
         assert!(parse(&["--kube-api-qps=5", "--kube-api-burst=0"]).is_err());
         assert!(parse(&["--concurrent-replicaset-syncs=0"]).is_err());
     }

@@ -1,3 +1,45 @@
 //! Flags and wiring of the Ironkeel controllers.
 
-fn main() {}
+mod deployment;
+mod execute;
+mod flags;
+mod replicaset;
+mod replication_controller;
+mod run;
+mod schema;
+mod selftest;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::flags::{Cli, Command};
+
+// musl's own allocator serialises threads; jemalloc also gives memory back after a relist.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Some(Command::Selftest(flags)) => selftest::run(flags).await,
+        None => run::run(cli.run).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            fail(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the log may not be set up yet, and the last words must be read"
+)]
+fn fail(error: &anyhow::Error) {
+    eprintln!("ironkeel-controller-manager: {error:#}");
+}

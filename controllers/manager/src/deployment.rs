@@ -1,0 +1,524 @@
+//! Deployment: observe, plan, write ReplicaSets, write the status.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironkeel_plan::deployment::{
+    self, Action, Creation, NewSet, Observed, Outcome, SetRef, creation_failed, is_collision,
+};
+use ironkeel_plan::meta::{Key, Stored};
+use ironkeel_plan::plan::Event;
+use ironkeel_plan::pod::Pod;
+use ironkeel_plan::replicaset::pod_manifest;
+use ironkeel_plan::workload::{Deployment, Extras, ReplicaSet, ReplicaSetSpec};
+use ironkeel_runtime::barrier::{Barrier, Owner};
+use ironkeel_runtime::clock::Clock;
+use ironkeel_runtime::controller::Reconcile;
+use ironkeel_runtime::events::{Recorder, Regarding};
+use ironkeel_runtime::lease::Leader;
+use ironkeel_runtime::queue::{Queue, Reason, Work};
+use ironkeel_runtime::resource::{PODS, Resource};
+use ironkeel_runtime::store::{Change, Store};
+use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
+use serde_json::{Value, json};
+
+use crate::execute::{SyncError, after, controller_reference, still_the_same};
+
+/// What differs between the built-in kind and ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// The collection of the Deployments.
+    pub resource: Resource,
+    /// The collection of their ReplicaSets.
+    pub sets: Resource,
+    /// What the kind adds to upstream's.
+    pub extras: Extras,
+}
+
+/// The controller of one kind of Deployment.
+#[derive(Debug)]
+pub struct Deployments {
+    /// The kind.
+    pub family: Family,
+    /// Its objects.
+    pub deployments: Store<Deployment>,
+    /// The ReplicaSets of its group.
+    pub sets: Store<ReplicaSet>,
+    /// All pods.
+    pub pods: Store<Pod>,
+    /// Writes with this controller's identity.
+    pub writer: Writer,
+    /// Asks for a pod as a dry run, with the identity that will create the real ones. `None` for
+    /// the built-in kind: there the API server has checked the template itself.
+    pub rehearsal: Option<Writer>,
+    /// The right to write.
+    pub leader: Leader,
+    /// Remembers own writes.
+    pub barrier: Barrier,
+    /// Posts events.
+    pub recorder: Recorder,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Reconcile for Deployments {
+    type Error = SyncError;
+
+    fn uid(&self, work: &Work) -> Option<Arc<str>> {
+        self.deployments
+            .get(&work.key)
+            .map(|object| object.uid().into())
+    }
+
+    async fn reconcile(&self, work: &Work) -> Result<Option<Duration>, SyncError> {
+        let Some(deployment) = self.deployments.get(&work.key) else {
+            return Ok(None);
+        };
+        let sets = self.claimable_sets(&deployment);
+        let pods: Vec<Arc<Pod>> = sets
+            .iter()
+            .flat_map(|set| self.pods.owned_by(&set.metadata.uid))
+            .collect();
+        let overlapping = self.overlapping(&deployment);
+        let observed = Observed {
+            deployment: &deployment,
+            sets: &sets,
+            pods: &pods,
+            overlapping: &overlapping,
+            extras: self.family.extras,
+            now: self.clock.now(),
+        };
+        let plan = deployment::plan(&observed);
+        tracing::Span::current().record("decided", tracing::field::debug(&plan.actions));
+        let mut sync = Sync {
+            controller: self,
+            deployment: &deployment,
+            owner: Owner {
+                resource: self.family.resource,
+                key: deployment.metadata.key(),
+                uid: deployment.metadata.uid.as_str().into(),
+            },
+            regarding: Regarding::of(self.family.resource, &deployment.metadata),
+            resource_version: deployment.metadata.resource_version,
+            may_adopt: false,
+        };
+        for event in &plan.events {
+            self.recorder.event(&sync.regarding, event);
+        }
+        let mut outcome = Outcome::default();
+        let mut failed = None;
+        for action in plan.actions {
+            match sync.execute(action).await? {
+                Step::Done => {}
+                Step::Creation(creation, error) => {
+                    outcome.creation = creation;
+                    failed = error;
+                    break;
+                }
+            }
+        }
+        if let Some(write) = deployment::status(&observed, &outcome) {
+            sync.patch_deployment(Some("status"), write.patch).await?;
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(after(plan.requeue_after)),
+        }
+    }
+
+    fn retry_after(&self, error: &SyncError) -> Option<Duration> {
+        error.retry_after()
+    }
+}
+
+impl Deployments {
+    /// ReplicaSets that the Deployment controls and orphans that it may adopt.
+    fn claimable_sets(&self, deployment: &Deployment) -> Vec<Arc<ReplicaSet>> {
+        let mut sets = self.sets.owned_by(&deployment.metadata.uid);
+        let selector = &deployment.spec.selector;
+        let orphans = self.sets.orphans_in(&deployment.metadata.namespace);
+        sets.extend(
+            orphans
+                .into_iter()
+                .filter(|set| selector.matches_map(&set.metadata.labels)),
+        );
+        sets
+    }
+
+    /// Other Deployments of the namespace that would claim this one's pods. Only adoption asks.
+    fn overlapping(&self, deployment: &Deployment) -> Vec<Key> {
+        let meta = &deployment.metadata;
+        if self.sets.orphans_in(&meta.namespace).is_empty() {
+            return Vec::new();
+        }
+        let template = &deployment.spec.template;
+        let mut keys: Vec<Key> = self
+            .deployments
+            .in_namespace(&meta.namespace)
+            .into_iter()
+            .filter(|other| {
+                let selector = &other.spec.selector;
+                other.metadata.uid != meta.uid
+                    && !selector.is_empty()
+                    && selector.matches(|key| template.label(key))
+            })
+            .map(|other| other.metadata.key())
+            .collect();
+        keys.sort();
+        keys
+    }
+}
+
+/// How one action ended.
+enum Step {
+    /// It is written.
+    Done,
+    /// A creation that the status has to tell of; the error makes the queue retry.
+    Creation(Creation, Option<WriteError>),
+}
+
+/// One sync of one Deployment.
+struct Sync<'a> {
+    controller: &'a Deployments,
+    deployment: &'a Deployment,
+    owner: Owner,
+    regarding: Regarding,
+    /// Version of the Deployment, after this sync's own writes to it.
+    resource_version: u64,
+    may_adopt: bool,
+}
+
+impl Sync<'_> {
+    async fn execute(&mut self, action: Action) -> Result<Step, SyncError> {
+        let controller = self.controller;
+        let (writer, leader) = (&controller.writer, &controller.leader);
+        let deployment = self.deployment;
+        let set_target = |name| Target {
+            resource: controller.family.sets,
+            namespace: &deployment.metadata.namespace,
+            name,
+        };
+        match action {
+            Action::Adopt(set) => {
+                self.check_live().await?;
+                let reference =
+                    controller_reference(controller.family.resource, &self.deployment.metadata);
+                writer
+                    .adopt(
+                        leader,
+                        &self.owner,
+                        set_target(&set.name),
+                        &set.uid,
+                        &reference,
+                    )
+                    .await?;
+            }
+            Action::Release(set) => {
+                let owner_uid = &self.owner.uid;
+                writer
+                    .release(
+                        leader,
+                        &self.owner,
+                        set_target(&set.name),
+                        &set.uid,
+                        owner_uid,
+                    )
+                    .await?;
+            }
+            Action::CreateSet { set, on_success } => return self.create_set(set, on_success).await,
+            Action::PatchSet {
+                set:
+                    SetRef {
+                        name,
+                        uid,
+                        resource_version,
+                    },
+                patch,
+                on_success,
+            } => {
+                let seen = Precondition::version(&uid, resource_version);
+                writer
+                    .patch_merge(leader, &self.owner, set_target(&name), None, seen, patch)
+                    .await?;
+                self.tell(on_success.as_ref());
+            }
+            Action::DeleteSet(SetRef {
+                name,
+                uid,
+                resource_version,
+            }) => {
+                let seen = Precondition::version(&uid, resource_version);
+                let target = set_target(&name);
+                match writer
+                    .delete(leader, &self.owner, target, seen, Propagation::Background)
+                    .await
+                {
+                    Err(error) if !error.is_not_found() => return Err(error.into()),
+                    _ => {}
+                }
+            }
+            Action::PatchDeployment { patch, on_success } => {
+                self.patch_deployment(None, patch).await?;
+                self.tell(on_success.as_ref());
+            }
+        }
+        Ok(Step::Done)
+    }
+
+    async fn patch_deployment(
+        &mut self,
+        subresource: Option<&'static str>,
+        patch: Value,
+    ) -> Result<(), SyncError> {
+        let controller = self.controller;
+        let meta = &self.deployment.metadata;
+        let target = Target {
+            resource: controller.family.resource,
+            namespace: &meta.namespace,
+            name: &meta.name,
+        };
+        let seen = Precondition::version(&meta.uid, self.resource_version);
+        let written = controller
+            .writer
+            .patch_merge(
+                &controller.leader,
+                &self.owner,
+                target,
+                subresource,
+                seen,
+                patch,
+            )
+            .await?;
+        self.resource_version = written.resource_version;
+        Ok(())
+    }
+
+    async fn create_set(&self, set: NewSet, on_success: Option<Event>) -> Result<Step, SyncError> {
+        let controller = self.controller;
+        let meta = &self.deployment.metadata;
+        let target = Target {
+            resource: controller.family.sets,
+            namespace: &meta.namespace,
+            name: &set.name,
+        };
+        if let Err(error) = self.rehearse(&set).await {
+            return Ok(self.refused(&set.name, error));
+        }
+        let body = self.manifest(&set).to_string().into_bytes();
+        match controller
+            .writer
+            .create(&controller.leader, &self.owner, target, body)
+            .await
+        {
+            Ok(_) => {
+                self.tell(on_success.as_ref());
+                Ok(Step::Creation(Creation::Created, None))
+            }
+            Err(error) if error.is_already_exists() => {
+                let existing: ReplicaSet = controller.writer.live(target).await?;
+                if is_collision(self.deployment, &existing) {
+                    return Ok(Step::Creation(Creation::NameTaken, None));
+                }
+                // It is ours, from a create whose reply was lost: wait until the store shows it.
+                let seen = existing.metadata.resource_version;
+                controller
+                    .barrier
+                    .wrote(&self.owner, controller.family.sets, seen);
+                Ok(Step::Creation(Creation::None, None))
+            }
+            // Nothing can be created in a namespace that goes away, and the Deployment goes with it.
+            Err(error) if error.is_namespace_terminating() => {
+                Ok(Step::Creation(Creation::None, None))
+            }
+            Err(error) => Ok(self.refused(&set.name, error)),
+        }
+    }
+
+    /// Asks the API server whether it would take a pod of the new template, where nobody has checked
+    /// the template before. A rollout that cannot work then leaves the running pods alone.
+    async fn rehearse(&self, new: &NewSet) -> Result<(), WriteError> {
+        let Some(writer) = &self.controller.rehearsal else {
+            return Ok(());
+        };
+        let sets = self.controller.family.sets;
+        let set = ReplicaSet {
+            metadata: ironkeel_plan::meta::Meta {
+                name: new.name.clone(),
+                namespace: self.deployment.metadata.namespace.clone(),
+                uid: self.deployment.metadata.uid.clone(),
+                ..Default::default()
+            },
+            spec: ReplicaSetSpec {
+                template: new.template.clone(),
+                ..Default::default()
+            },
+            ..Default::default()
+        };
+        let name = format!("{}-check", new.name);
+        let mut pod = pod_manifest(&sets.api_version(), sets.kind, &set, &name);
+        // The set does not exist yet, so nothing may refer to it.
+        if let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("ownerReferences");
+        }
+        let target = Target {
+            resource: PODS,
+            namespace: &self.deployment.metadata.namespace,
+            name: &name,
+        };
+        match writer
+            .dry_run_create(target, pod.to_string().into_bytes())
+            .await
+        {
+            // Only an invalid template is a verdict; quota and admission are judged pod by pod.
+            Err(error) if error.is_invalid() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, name: &str, error: WriteError) -> Step {
+        let message = error.message().to_owned();
+        self.tell(Some(&creation_failed(name, &message)));
+        Step::Creation(
+            Creation::Failed {
+                message,
+                permanent: error.is_invalid(),
+            },
+            Some(error),
+        )
+    }
+
+    fn manifest(&self, set: &NewSet) -> Value {
+        let family = self.controller.family;
+        json!({
+            "apiVersion": family.sets.api_version(),
+            "kind": family.sets.kind,
+            "metadata": {
+                "name": set.name,
+                "namespace": self.deployment.metadata.namespace,
+                "labels": set.labels,
+                "annotations": set.annotations,
+                "ownerReferences": [controller_reference(family.resource, &self.deployment.metadata)],
+            },
+            "spec": {
+                "replicas": set.replicas,
+                "minReadySeconds": set.min_ready_seconds,
+                "selector": set.selector,
+                "template": set.template,
+            },
+        })
+    }
+
+    /// Reads the Deployment live before the first adoption of a sync.
+    async fn check_live(&mut self) -> Result<(), SyncError> {
+        if self.may_adopt {
+            return Ok(());
+        }
+        let meta = &self.deployment.metadata;
+        let target = Target {
+            resource: self.controller.family.resource,
+            namespace: &meta.namespace,
+            name: &meta.name,
+        };
+        let live: Deployment = self.controller.writer.live(target).await?;
+        still_the_same(meta, &live.metadata)?;
+        self.may_adopt = true;
+        Ok(())
+    }
+
+    fn tell(&self, event: Option<&Event>) {
+        if let Some(event) = event {
+            self.controller.recorder.event(&self.regarding, event);
+        }
+    }
+}
+
+/// Wakes a Deployment that was added or changed.
+pub fn deployment_changed(queue: &Queue, change: &Change<Deployment>) {
+    match (&change.new, &change.old) {
+        (Some(deployment), _) => queue.add(deployment.metadata.key(), Reason::Changed),
+        (None, Some(deployment)) => queue.forget(&deployment.metadata.key()),
+        (None, None) => {}
+    }
+}
+
+/// Wakes the Deployments that a changed ReplicaSet concerns: its controller, the controller that it
+/// had, and every Deployment that may adopt it if it has none.
+pub fn set_changed(
+    resource: Resource,
+    deployments: &Store<Deployment>,
+    queue: &Queue,
+    change: &Change<ReplicaSet>,
+) {
+    let mut wake = BTreeSet::new();
+    for set in [&change.old, &change.new].into_iter().flatten() {
+        wake.extend(owning_deployment(resource, deployments, set));
+    }
+    for key in wake {
+        queue.add(key, Reason::Dependent);
+    }
+    let Some(set) = change
+        .new
+        .as_ref()
+        .filter(|set| set.metadata.controller().is_none())
+    else {
+        return;
+    };
+    let unchanged = change.old.as_ref().is_some_and(|old| {
+        old.metadata.labels == set.metadata.labels && old.metadata.controller().is_none()
+    });
+    if unchanged || set.metadata.is_deleting() {
+        return;
+    }
+    for deployment in deployments.in_namespace(&set.metadata.namespace) {
+        let selector = &deployment.spec.selector;
+        if !selector.is_empty() && selector.matches_map(&set.metadata.labels) {
+            queue.add(deployment.metadata.key(), Reason::Orphan);
+        }
+    }
+}
+
+/// Wakes the Deployment of a pod that is gone or ended: `Recreate` and `podReplacementPolicy` wait
+/// for that, and the ReplicaSet's status does not tell of it.
+pub fn pod_changed(
+    resource: Resource,
+    deployments: &Store<Deployment>,
+    sets: &Store<ReplicaSet>,
+    queue: &Queue,
+    change: &Change<Pod>,
+) {
+    let Some(old) = &change.old else { return };
+    let ended = match &change.new {
+        None => true,
+        Some(new) => old.is_active() && !new.is_active(),
+    };
+    if !ended {
+        return;
+    }
+    let Some(controller) = &old.controller else {
+        return;
+    };
+    let Some(set) = sets.get(&Key::new(&*old.namespace, &*controller.name)) else {
+        return;
+    };
+    if set.metadata.uid == *controller.uid
+        && let Some(key) = owning_deployment(resource, deployments, &set)
+    {
+        queue.add(key, Reason::Dependent);
+    }
+}
+
+/// The Deployment that controls the set, if it is of this kind and still has that UID.
+fn owning_deployment(
+    resource: Resource,
+    deployments: &Store<Deployment>,
+    set: &ReplicaSet,
+) -> Option<Key> {
+    let controller = set.metadata.controller()?;
+    if controller.kind != resource.kind || controller.api_version != resource.api_version() {
+        return None;
+    }
+    let key = Key::new(&set.metadata.namespace, &controller.name);
+    let deployment = deployments.get(&key)?;
+    (deployment.metadata.uid == controller.uid).then_some(key)
+}

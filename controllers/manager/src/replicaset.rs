@@ -1,0 +1,414 @@
+//! ReplicaSet and ReplicationController: observe, plan, create or delete pods, write the status.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironkeel_plan::meta::{Key, OwnerReference, Stored};
+use ironkeel_plan::names::SplitMix64;
+use ironkeel_plan::plan::Event;
+use ironkeel_plan::pod::Pod;
+use ironkeel_plan::replicaset::{
+    self, Action, Failure, FailureReason, Observed, Outcome, PodRef, SetKind, pod_manifest,
+};
+use ironkeel_plan::workload::{Extras, ReplicaSet, ReplicaSetStatus};
+use ironkeel_runtime::barrier::Owner;
+use ironkeel_runtime::batches::{run_slow_start, run_together};
+use ironkeel_runtime::clock::Clock;
+use ironkeel_runtime::controller::Reconcile;
+use ironkeel_runtime::events::{Recorder, Regarding};
+use ironkeel_runtime::lease::Leader;
+use ironkeel_runtime::queue::{Queue, Reason, Work};
+use ironkeel_runtime::resource::{PODS, Resource};
+use ironkeel_runtime::store::{Change, Store};
+use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::execute::{SyncError, after, pod_event_delay, still_the_same};
+use crate::replication_controller::AsReplicaSet;
+
+/// What differs between the three kinds that this controller serves.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// The collection of the sets.
+    pub resource: Resource,
+    /// Wording of events.
+    pub kind: SetKind,
+    /// What the kind adds to upstream's.
+    pub extras: Extras,
+}
+
+/// The controller of one kind of set.
+#[derive(Debug)]
+pub struct ReplicaSets<V> {
+    /// The kind.
+    pub family: Family,
+    /// Its objects.
+    pub sets: Store<V>,
+    /// All pods.
+    pub pods: Store<Pod>,
+    /// Writes with this controller's identity.
+    pub writer: Writer,
+    /// The right to write.
+    pub leader: Leader,
+    /// Posts events.
+    pub recorder: Recorder,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Random ends of pod names.
+    pub names: Mutex<SplitMix64>,
+}
+
+impl<V: AsReplicaSet> Reconcile for ReplicaSets<V> {
+    type Error = SyncError;
+
+    fn uid(&self, work: &Work) -> Option<Arc<str>> {
+        self.sets.get(&work.key).map(|set| set.uid().into())
+    }
+
+    async fn reconcile(&self, work: &Work) -> Result<Option<Duration>, SyncError> {
+        let Some(object) = self.sets.get(&work.key) else {
+            return Ok(None);
+        };
+        let set = object.as_replica_set();
+        let pods = self.claimable_pods(set);
+        let siblings = self.siblings(set, &pods);
+        let observed = Observed {
+            set,
+            kind: self.family.kind,
+            pods: &pods,
+            siblings: &siblings,
+            extras: self.family.extras,
+            now: self.clock.now(),
+        };
+        let plan = replicaset::plan(&observed, &mut *self.names.lock());
+        tracing::Span::current().record("decided", tracing::field::debug(&plan.actions));
+        let regarding = self.regarding(set);
+        for event in &plan.events {
+            self.recorder.event(&regarding, event);
+        }
+        let outcome = self.execute(set, &regarding, plan.actions).await?;
+        if let Some(status) = replicaset::status(&observed, &outcome.reported) {
+            self.write_status(set, &status).await?;
+        }
+        match outcome.error {
+            Some(error) => Err(error.into()),
+            None => Ok(after(plan.requeue_after)),
+        }
+    }
+
+    fn retry_after(&self, error: &SyncError) -> Option<Duration> {
+        error.retry_after()
+    }
+}
+
+/// What became of a plan: what the status tells of it, and the error to retry for.
+struct Executed {
+    reported: Outcome,
+    error: Option<WriteError>,
+}
+
+impl<V: AsReplicaSet> ReplicaSets<V> {
+    /// Pods that the set controls and orphans that it may adopt.
+    fn claimable_pods(&self, set: &ReplicaSet) -> Vec<Arc<Pod>> {
+        let mut pods = self.pods.owned_by(&set.metadata.uid);
+        let selector = &set.spec.selector;
+        let orphans = self.pods.orphans_in(&set.metadata.namespace);
+        pods.extend(
+            orphans
+                .into_iter()
+                .filter(|pod| selector.matches(|key| pod.label(key))),
+        );
+        pods
+    }
+
+    /// Active pods by node, over all sets with this one's controller; only a shrinking set needs them.
+    fn siblings(&self, set: &ReplicaSet, pods: &[Arc<Pod>]) -> BTreeMap<Arc<str>, usize> {
+        let mut count = BTreeMap::new();
+        let wanted = usize::try_from(set.spec.replicas.unwrap_or(1)).unwrap_or_default();
+        let Some(controller) = set.metadata.controller() else {
+            return count;
+        };
+        if pods.len() <= wanted {
+            return count;
+        }
+        for sibling in self.sets.owned_by(&controller.uid) {
+            for pod in self.pods.owned_by(sibling.uid()) {
+                if let (true, Some(node)) = (pod.is_active(), &pod.node) {
+                    *count.entry(node.clone()).or_default() += 1;
+                }
+            }
+        }
+        count
+    }
+
+    async fn execute(
+        &self,
+        set: &ReplicaSet,
+        regarding: &Regarding,
+        actions: Vec<Action>,
+    ) -> Result<Executed, SyncError> {
+        let owner = self.owner(set);
+        let mut reported = Outcome::default();
+        let mut error = None;
+        let mut may_adopt = false;
+        for action in actions {
+            let failed = match action {
+                Action::Adopt(pod) => {
+                    if !may_adopt {
+                        self.check_live(set).await?;
+                        may_adopt = true;
+                    }
+                    let target = pod_target(set, &pod.name);
+                    let reference = self.reference(set);
+                    self.writer
+                        .adopt(&self.leader, &owner, target, &pod.uid, &reference)
+                        .await?;
+                    continue;
+                }
+                Action::Release(pod) => {
+                    let target = pod_target(set, &pod.name);
+                    self.writer
+                        .release(&self.leader, &owner, target, &pod.uid, &owner.uid)
+                        .await?;
+                    continue;
+                }
+                Action::Create { names } => {
+                    let (created, failed) = self.create_pods(set, &owner, regarding, names).await;
+                    reported.created += created;
+                    failed.map(|error| (FailureReason::FailedCreate, error))
+                }
+                Action::Delete { pods } => {
+                    let (deleted, failed) = self.delete_pods(set, &owner, regarding, pods).await;
+                    reported.deleted += deleted;
+                    failed.map(|error| (FailureReason::FailedDelete, error))
+                }
+            };
+            if let Some((reason, failed)) = failed {
+                reported.failure = Some(Failure {
+                    reason,
+                    message: failed.message().to_owned(),
+                });
+                error = Some(failed);
+                break;
+            }
+        }
+        Ok(Executed { reported, error })
+    }
+
+    /// Creates the pods in growing batches; the first failing batch is the last.
+    async fn create_pods(
+        &self,
+        set: &ReplicaSet,
+        owner: &Owner,
+        regarding: &Regarding,
+        names: Vec<String>,
+    ) -> (usize, Option<WriteError>) {
+        let resource = self.family.resource;
+        let api_version = resource.api_version();
+        let done = run_slow_start(names, |name| {
+            let manifest = pod_manifest(&api_version, resource.kind, set, &name);
+            async move {
+                let body = manifest.to_string().into_bytes();
+                let target = pod_target(set, &name);
+                match self.writer.create(&self.leader, owner, target, body).await {
+                    Ok(_) => {
+                        let told =
+                            Event::normal("SuccessfulCreate", format!("Created pod: {name}"));
+                        self.recorder.event(regarding, &told);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        if !error.is_namespace_terminating() {
+                            let told = format!("Error creating: {}", error.message());
+                            self.recorder
+                                .event(regarding, &Event::warning("FailedCreate", told));
+                        }
+                        Err(error)
+                    }
+                }
+            }
+        })
+        .await;
+        // Nothing can be created in a namespace that goes away, and the set goes with it.
+        (
+            done.created.len(),
+            done.error.filter(|error| !error.is_namespace_terminating()),
+        )
+    }
+
+    async fn delete_pods(
+        &self,
+        set: &ReplicaSet,
+        owner: &Owner,
+        regarding: &Regarding,
+        pods: Vec<PodRef>,
+    ) -> (usize, Option<WriteError>) {
+        let (done, error) = run_together(pods, |pod| async move {
+            let target = pod_target(set, &pod.name);
+            let same = Precondition::uid(&pod.uid);
+            match self
+                .writer
+                .delete(&self.leader, owner, target, same, Propagation::Background)
+                .await
+            {
+                Ok(()) => {
+                    let told =
+                        Event::normal("SuccessfulDelete", format!("Deleted pod: {}", pod.name));
+                    self.recorder.event(regarding, &told);
+                    Ok(())
+                }
+                Err(error) if error.is_not_found() => Ok(()),
+                Err(error) => {
+                    let told = format!("Error deleting: {}", error.message());
+                    self.recorder
+                        .event(regarding, &Event::warning("FailedDelete", told));
+                    Err(error)
+                }
+            }
+        })
+        .await;
+        (done.len(), error)
+    }
+
+    async fn write_status(
+        &self,
+        set: &ReplicaSet,
+        status: &ReplicaSetStatus,
+    ) -> Result<(), SyncError> {
+        let meta = &set.metadata;
+        let target = Target {
+            resource: self.family.resource,
+            namespace: &meta.namespace,
+            name: &meta.name,
+        };
+        let seen = Precondition::version(&meta.uid, meta.resource_version);
+        let patch = status_patch(&set.status, status);
+        self.writer
+            .patch_merge(
+                &self.leader,
+                &self.owner(set),
+                target,
+                Some("status"),
+                seen,
+                patch,
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Reads the set live, as adoption requires: it must be the same and not be deleted.
+    async fn check_live(&self, set: &ReplicaSet) -> Result<(), SyncError> {
+        let meta = &set.metadata;
+        let target = Target {
+            resource: self.family.resource,
+            namespace: &meta.namespace,
+            name: &meta.name,
+        };
+        let live: Live = self.writer.live(target).await?;
+        still_the_same(meta, &live.metadata)
+    }
+
+    fn owner(&self, set: &ReplicaSet) -> Owner {
+        Owner {
+            resource: self.family.resource,
+            key: set.metadata.key(),
+            uid: set.metadata.uid.as_str().into(),
+        }
+    }
+
+    fn reference(&self, set: &ReplicaSet) -> OwnerReference {
+        crate::execute::controller_reference(self.family.resource, &set.metadata)
+    }
+
+    fn regarding(&self, set: &ReplicaSet) -> Regarding {
+        Regarding::of(self.family.resource, &set.metadata)
+    }
+}
+
+/// A live read of which only the metadata counts.
+#[derive(serde::Deserialize)]
+struct Live {
+    metadata: ironkeel_plan::meta::Meta,
+}
+
+fn pod_target<'a>(set: &'a ReplicaSet, name: &'a str) -> Target<'a> {
+    Target {
+        resource: PODS,
+        namespace: &set.metadata.namespace,
+        name,
+    }
+}
+
+/// The merge patch from one status to the next: `null` for what must go.
+fn status_patch(old: &ReplicaSetStatus, new: &ReplicaSetStatus) -> Value {
+    let mut status = json!(new);
+    if new.conditions.is_empty() && !old.conditions.is_empty() {
+        status["conditions"] = Value::Null;
+    }
+    if new.terminating_replicas.is_none() && old.terminating_replicas.is_some() {
+        status["terminatingReplicas"] = Value::Null;
+    }
+    json!({ "status": status })
+}
+
+/// Wakes a set that was added or changed.
+pub fn set_changed<V: AsReplicaSet>(queue: &Queue, change: &Change<V>) {
+    match &change.new {
+        Some(set) => queue.add(set.key(), Reason::Changed),
+        None => {
+            if let Some(set) = &change.old {
+                queue.forget(&set.key());
+            }
+        }
+    }
+}
+
+/// Wakes the sets that a changed pod concerns: its controller, the controller that it had, and,
+/// for an orphan that is new or whose labels changed, every set that may adopt it.
+pub fn pod_changed<V: AsReplicaSet>(
+    resource: Resource,
+    sets: &Store<V>,
+    queue: &Queue,
+    change: &Change<Pod>,
+) {
+    let controller = |pod: Option<&Arc<Pod>>| pod.and_then(|pod| owning_set(resource, sets, pod));
+    let (old, new) = (change.old.as_ref(), change.new.as_ref());
+    let (before, now) = (controller(old), controller(new));
+    if let Some(key) = &before
+        && now.as_ref() != Some(key)
+    {
+        queue.add(key.clone(), Reason::Dependent);
+    }
+    if let Some(key) = now {
+        match pod_event_delay(old, new) {
+            Some(window) => queue.add_within(key, window, Reason::Dependent),
+            None => queue.add(key, Reason::Dependent),
+        }
+    }
+    let Some(pod) = new.filter(|pod| pod.controller.is_none() && pod.deleting.is_none()) else {
+        return;
+    };
+    let unchanged = old.is_some_and(|old| old.labels == pod.labels && old.controller.is_none());
+    if unchanged {
+        return;
+    }
+    for set in sets.in_namespace(&pod.namespace) {
+        let selector = &set.as_replica_set().spec.selector;
+        if !selector.is_empty() && selector.matches(|key| pod.label(key)) {
+            queue.add(set.key(), Reason::Orphan);
+        }
+    }
+}
+
+/// The set that controls the pod, if it is of this kind and still has that UID.
+fn owning_set<V: AsReplicaSet>(resource: Resource, sets: &Store<V>, pod: &Pod) -> Option<Key> {
+    let controller = pod.controller.as_ref()?;
+    if *controller.kind != *resource.kind || *controller.api_version != *resource.api_version() {
+        return None;
+    }
+    let key = Key::new(&*pod.namespace, &*controller.name);
+    let set = sets.get(&key)?;
+    (set.uid() == &*controller.uid).then_some(key)
+}

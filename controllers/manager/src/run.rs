@@ -1,0 +1,181 @@
+//! The life of the manager: connect, watch, lead, stop.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result, bail};
+use ironkeel_runtime::client::Connection;
+use ironkeel_runtime::clock::Clock;
+use ironkeel_runtime::events::Recorder;
+use ironkeel_runtime::http;
+use ironkeel_runtime::lease::{Candidate, Leader, LeaseSettings, TenureEnd};
+use ironkeel_runtime::logging;
+use ironkeel_runtime::metrics::Metrics;
+use prometheus_client::registry::Registry;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::flags::{LogFormat, RunFlags};
+use crate::wiring::Wiring;
+
+/// Name of this program in leases, events and the user agent.
+pub const PROGRAM: &str = "ironkeel-controller-manager";
+
+/// Runs the controllers until a signal asks to stop; an error is a reason to exit with a failure.
+pub async fn run(flags: RunFlags) -> Result<()> {
+    flags.validate()?;
+    let format = match flags.log_format {
+        LogFormat::Text => logging::LogFormat::Text,
+        LogFormat::Json => logging::LogFormat::Json,
+    };
+    logging::init(format, flags.verbosity)?;
+
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let user_agent = format!("{PROGRAM}/{}", env!("CARGO_PKG_VERSION"));
+    let connection = Connection::open(
+        flags.kubeconfig.as_deref(),
+        &user_agent,
+        metrics.client.clone(),
+    )
+    .await?;
+    let listener = http::listen(SocketAddr::new(flags.bind_address, flags.port)).await?;
+    tracing::info!(server = %connection.server(), mode = ?flags.mode, "starting {user_agent}");
+
+    let stop = stop_on_signal()?;
+    let clock = Clock::system();
+    let seed = random_seed()?;
+    let wiring = Wiring::start(
+        &flags,
+        &connection,
+        &clock,
+        seed,
+        &metrics,
+        &mut registry,
+        &stop,
+    )?;
+    let mut site = http::Site::new(registry);
+    for check in wiring.readiness() {
+        site = site.ready_if(check);
+    }
+    // Metrics are served to the very end, also while the controllers drain.
+    let ended = CancellationToken::new();
+    let server = tokio::spawn(http::serve(listener, site, ended.clone()));
+
+    let result = lead(&flags, &connection, &clock, seed, &metrics, wiring, &stop).await;
+    ended.cancel();
+    server.await.context("the health and metrics server")??;
+    result
+}
+
+/// Waits for the lease if there is one, runs the controllers under it, and gives it up at the end.
+async fn lead(
+    flags: &RunFlags,
+    connection: &Connection,
+    clock: &Clock,
+    seed: u64,
+    metrics: &Metrics,
+    wiring: Wiring,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let election = &flags.election;
+    if !election.leader_elect {
+        wiring
+            .run_controllers(&Leader::without_election(), stop)
+            .await;
+        return Ok(());
+    }
+    let namespace = match election.leader_elect_resource_namespace.as_str() {
+        "" => flags.service_account_namespace.as_str(),
+        namespace => namespace,
+    };
+    let mut settings =
+        LeaseSettings::new(namespace, &election.leader_elect_resource_name, identity()?);
+    settings.lease_duration = election.leader_elect_lease_duration;
+    settings.renew_deadline = election.leader_elect_renew_deadline;
+    settings.retry_period = election.leader_elect_retry_period;
+
+    let client = connection.client()?;
+    let (recorder, poster) = Recorder::new(
+        PROGRAM,
+        client.clone(),
+        clock.clone(),
+        seed,
+        metrics.events.clone(),
+    );
+    tokio::spawn(poster.run(stop.clone()));
+    let candidate = Candidate::new(client, settings, clock.clone(), seed, metrics.lease.clone())?
+        .with_events(recorder);
+    let Some(tenure) = candidate.acquire(stop).await else {
+        tracing::info!("stopped before leading");
+        return Ok(());
+    };
+    let leader = tenure.leader();
+    let drained = CancellationToken::new();
+    // On a task of its own: renewing must not wait for anything that the controllers do.
+    let mut holding = tokio::spawn({
+        let drained = drained.clone();
+        async move { tenure.hold(&drained).await }
+    });
+    let end = tokio::select! {
+        // A lost lease ends the process at once: no write may follow it.
+        end = &mut holding => end,
+        () = wiring.run_controllers(&leader, stop) => {
+            drained.cancel();
+            holding.await
+        }
+    };
+    match end.context("the task that renews the lease")? {
+        TenureEnd::Released => Ok(()),
+        TenureEnd::NotReleased(why) => {
+            tracing::warn!(error = %why, "the lease was not given up: the next leader waits until it runs out");
+            Ok(())
+        }
+        TenureEnd::Lost(why) => bail!("leader election lost: {why}"),
+    }
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+fn stop_on_signal() -> Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(
+                signal = name,
+                "stopping: the reconciles in flight are finished first"
+            );
+            stop.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// This process as a candidate, in client-go's form: the host, which in a pod is the pod's name,
+/// and a part that no restart of the same pod has.
+fn identity() -> Result<String> {
+    let host = read("/proc/sys/kernel/hostname")?;
+    let unique = read("/proc/sys/kernel/random/uuid")?;
+    Ok(format!("{host}_{unique}"))
+}
+
+/// Randomness for pod names and jitter, taken once: everything after follows from it.
+fn random_seed() -> Result<u64> {
+    let uuid = read("/proc/sys/kernel/random/uuid")?;
+    let digits: String = uuid
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(16)
+        .collect();
+    u64::from_str_radix(&digits, 16).with_context(|| format!("{uuid:?} holds no random number"))
+}
+
+fn read(path: &str) -> Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {path}"))?;
+    Ok(text.trim().to_owned())
+}
