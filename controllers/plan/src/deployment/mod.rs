@@ -6,14 +6,31 @@
 //!
 //! | file | step |
 //! |---|---|
-//! | `spec` | which spec cannot be acted on, and why |
-//! | `sets` | new and old ReplicaSets, adoption, counts over them |
-//! | `create` | the new ReplicaSet: name, labels, annotations, collisions |
+//! | `course` | which step the Deployment is at; puts the answers of the others in order |
+//! | `spec` | what the spec asks for, and which spec cannot be acted on |
+//! | `sets` | new and old ReplicaSets, claims, counts over them |
+//! | `create` | the new ReplicaSet: name, labels, annotations |
 //! | `rolling`, `recreate`, `scale` | how large each ReplicaSet should be |
+//! | `changes` | one write for each ReplicaSet, whatever changes in it |
 //! | `history` | revisions, annotations, cleanup of old ReplicaSets |
 //! | `rollback` | the legacy rollback annotation and automatic rollback |
-//! | `status` | counts, conditions, progress deadline |
+//! | `status` | counts and conditions |
+//! | `progress` | the condition `Progressing` and its deadline |
 //! | `kstatus` | `Ready`, `Reconciling` and `Stalled` |
+
+mod changes;
+mod course;
+mod create;
+mod history;
+mod kstatus;
+mod progress;
+mod recreate;
+mod rollback;
+mod rolling;
+mod scale;
+mod sets;
+mod spec;
+mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -175,8 +192,7 @@ pub struct StatusWrite {
 /// nothing. Planning again on the result of a plan gives an empty plan, unless the plan claimed
 /// or created a ReplicaSet: those come alone, and sizes follow when the result is seen.
 pub fn plan(observed: &Observed<'_>) -> Plan<Action> {
-    let _ = observed;
-    Plan::default()
+    course::plan(observed)
 }
 
 /// The status after the plan for the same `observed` ended as `outcome` says; `None` when
@@ -185,15 +201,17 @@ pub fn plan(observed: &Observed<'_>) -> Plan<Action> {
 /// Counts that changed while the plan still resizes ReplicaSets are left for the next sync,
 /// which those writes cause: conditions and `observedGeneration` never wait.
 pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite> {
-    let _ = (observed, outcome);
-    None
+    status::after(observed, outcome)
 }
 
 /// Whether `existing`, which has the name of the ReplicaSet that was to be created, is another
 /// one: controlled by somebody else or made from another template. The hash must then change.
 pub fn is_collision(deployment: &Deployment, existing: &ReplicaSet) -> bool {
-    let _ = (deployment, existing);
-    false
+    let is_own = existing
+        .metadata
+        .controller()
+        .is_some_and(|owner| owner.uid == deployment.metadata.uid);
+    !is_own || !existing.spec.template.same_pods(&deployment.spec.template)
 }
 
 /// The event that tells of a failed [`Action::CreateSet`] of the ReplicaSet `name`.

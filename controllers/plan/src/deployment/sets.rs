@@ -1,0 +1,181 @@
+//! The ReplicaSets of a Deployment: whose they are, which is new, and counts over them.
+
+use std::sync::Arc;
+
+use super::spec::Target;
+use super::{Action, Observed, SetRef};
+use crate::claim::{Claim, Owner, claim};
+use crate::pod::{Phase, Pod};
+use crate::workload::{Deployment, ReplicaSet};
+
+/// `spec.replicas` of a ReplicaSet.
+pub(super) fn size(set: &ReplicaSet) -> i32 {
+    set.spec.replicas.unwrap_or(1)
+}
+
+/// Available pods that are left when the ReplicaSet has the size that its spec already says.
+///
+/// A ReplicaSet that was just shrunk still reports its doomed pods; upstream counts them.
+pub(super) fn lasting_available(set: &ReplicaSet) -> i32 {
+    set.status.available_replicas.clamp(0, size(set))
+}
+
+/// Whether a pod holds its place on a node, or may: it is not finished.
+fn runs(pod: &Pod) -> bool {
+    !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
+}
+
+/// The ReplicaSets that are the Deployment's own, and the claims still to be made.
+#[derive(Clone, Debug)]
+pub(super) struct Sets<'a> {
+    /// The oldest whose template makes the same pods as the Deployment's.
+    pub(super) new: Option<&'a ReplicaSet>,
+    /// All others, oldest first.
+    pub(super) old: Vec<&'a ReplicaSet>,
+    pub(super) adoptions: Vec<Action>,
+    pub(super) releases: Vec<Action>,
+    /// Orphans that stay orphans because another Deployment selects them too.
+    pub(super) disputed: Vec<&'a str>,
+}
+
+impl<'a> Sets<'a> {
+    /// Sorts what was observed. Both the age and, for equal ages, the name decide, as upstream.
+    pub(super) fn sort(observed: &Observed<'a>) -> Self {
+        let deployment = observed.deployment;
+        let owner = Owner::of(deployment, &deployment.spec.selector);
+        let mut sorted: Vec<&Arc<ReplicaSet>> = observed.sets.iter().collect();
+        sorted.sort_by(|one, other| age(one).cmp(&age(other)));
+        let mut sets = Sets {
+            new: None,
+            old: Vec::new(),
+            adoptions: Vec::new(),
+            releases: Vec::new(),
+            disputed: Vec::new(),
+        };
+        for set in sorted {
+            match claim(&owner, &**set) {
+                Claim::Keep => {
+                    if sets.new.is_none() && set.spec.template.same_pods(&deployment.spec.template)
+                    {
+                        sets.new = Some(set);
+                    } else {
+                        sets.old.push(set);
+                    }
+                }
+                Claim::Adopt if observed.overlapping.is_empty() => {
+                    sets.adoptions.push(Action::Adopt(SetRef::of(set)));
+                }
+                Claim::Adopt => sets.disputed.push(&set.metadata.name),
+                Claim::Release => sets.releases.push(Action::Release(SetRef::of(set))),
+                Claim::Ignore => {}
+            }
+        }
+        sets
+    }
+
+    /// Old ones, oldest first, then the new one.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'a ReplicaSet> + use<'a, '_> {
+        self.old.iter().copied().chain(self.new)
+    }
+
+    /// Old ones that are to have pods, oldest first.
+    pub(super) fn active_old(&self) -> impl Iterator<Item = &'a ReplicaSet> + use<'a, '_> {
+        self.old.iter().copied().filter(|set| size(set) > 0)
+    }
+
+    /// Pods that all ReplicaSets are to have.
+    pub(super) fn total_size(&self) -> i32 {
+        self.all().map(size).fold(0, i32::saturating_add)
+    }
+}
+
+/// What orders ReplicaSets by age.
+pub(super) fn age(set: &ReplicaSet) -> (Option<jiff::Timestamp>, &str) {
+    (set.metadata.creation_timestamp, &set.metadata.name)
+}
+
+/// Everything that a step needs: what was observed, what is wanted, and the ReplicaSets.
+#[derive(Clone, Debug)]
+pub(super) struct View<'a> {
+    pub(super) observed: Observed<'a>,
+    pub(super) deployment: &'a Deployment,
+    pub(super) target: Target,
+    pub(super) sets: Sets<'a>,
+}
+
+impl<'a> View<'a> {
+    /// Pods of `set` that were seen, as (not terminating, terminating), finished ones left out.
+    fn seen(&self, set: &ReplicaSet) -> (i32, i32) {
+        let mut active = 0;
+        let mut terminating = 0;
+        for pod in self.pods_of(set).filter(|pod| runs(pod)) {
+            if pod.deleting.is_some() {
+                terminating += 1;
+            } else {
+                active += 1;
+            }
+        }
+        (active, terminating)
+    }
+
+    fn pods_of(&self, set: &ReplicaSet) -> impl Iterator<Item = &'a Pod> + use<'a, '_> {
+        let uid = set.metadata.uid.clone();
+        self.observed
+            .pods
+            .iter()
+            .map(|pod| &**pod)
+            .filter(move |pod| {
+                pod.controller
+                    .as_ref()
+                    .is_some_and(|owner| *owner.uid == *uid)
+            })
+    }
+
+    /// Terminating pods of all ReplicaSets, by their status or as seen, whichever is more.
+    pub(super) fn terminating(&self) -> i32 {
+        self.sets
+            .all()
+            .map(|set| self.terminating_of(set))
+            .fold(0, i32::saturating_add)
+    }
+
+    fn terminating_of(&self, set: &ReplicaSet) -> i32 {
+        let reported = set.status.terminating_replicas.unwrap_or(0);
+        reported.max(self.seen(set).1)
+    }
+
+    /// Pods that exist or are to exist, once those count that have been asked to go and have
+    /// not gone. Only for `TerminationComplete`.
+    fn held(&self) -> i32 {
+        self.sets
+            .all()
+            .map(|set| {
+                let active = self.seen(set).0.max(set.status.replicas).max(size(set));
+                active.saturating_add(self.terminating_of(set))
+            })
+            .fold(0, i32::saturating_add)
+    }
+
+    /// How many pods may be added now, when the ReplicaSets together are to have `total`.
+    pub(super) fn room(&self, total: i32) -> i32 {
+        let taken = if self.target.waits_for_termination() {
+            total.max(self.held())
+        } else {
+            total
+        };
+        (self.target.max_replicas().saturating_sub(taken)).max(0)
+    }
+
+    /// Whether a pod of an old ReplicaSet still runs, or may. Finished pods do not count: an
+    /// evicted pod stays for ever (kubernetes issue 60162). With `TerminationStarted`,
+    /// terminating pods do not count either.
+    pub(super) fn old_pods_run(&self) -> bool {
+        let ignores_terminating = self.target.replacement
+            == Some(crate::workload::PodReplacementPolicy::TerminationStarted);
+        let counts = |pod: &Pod| runs(pod) && !(ignores_terminating && pod.deleting.is_some());
+        self.sets
+            .old
+            .iter()
+            .any(|set| set.status.replicas > 0 || self.pods_of(set).any(counts))
+    }
+}
