@@ -60,6 +60,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $enabled | toJson -}}
 {{- end -}}
 
+{{/*
+The identities that write, as JSON: one per controller. The Deployment controller also tries a pod of a new template of
+our kind as a dry run, as the identity that will create the real ones, even where somebody else runs that controller.
+*/}}
+{{- define "ironkeel.identities" -}}
+{{- $identities := include "ironkeel.controllers" . | fromJsonArray -}}
+{{- $rehearses := and (has "crd" (include "ironkeel.modes" . | fromJsonArray)) (has "deployment-controller" $identities) -}}
+{{- if and $rehearses (not (has "replicaset-controller" $identities)) -}}
+{{- $identities = append $identities "replicaset-controller" -}}
+{{- end -}}
+{{- $identities | toJson -}}
+{{- end -}}
+
 {{/* The rules of one identity for the chosen mode. Takes the root context and the identity's name. */}}
 {{- define "ironkeel.rules" -}}
 {{- $root := index . 0 -}}
