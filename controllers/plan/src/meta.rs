@@ -138,7 +138,7 @@ pub trait Stored: Send + Sync + 'static {
     /// UID of the managing controller.
     fn controller_uid(&self) -> Option<&str>;
     /// Whether a deletion was asked for; the own-write barrier takes it for the deletion.
-    fn is_terminating(&self) -> bool;
+    fn has_deletion_timestamp(&self) -> bool;
     /// Node that the object is bound to; only pods are.
     fn node(&self) -> Option<&str> {
         None

@@ -142,7 +142,7 @@ impl Stored for Pod {
     fn controller_uid(&self) -> Option<&str> {
         self.controller.as_ref().map(|owner| &*owner.uid)
     }
-    fn is_terminating(&self) -> bool {
+    fn has_deletion_timestamp(&self) -> bool {
         self.deleting.is_some()
     }
     fn node(&self) -> Option<&str> {

@@ -38,7 +38,7 @@ impl<Spec: Send + Sync + 'static, Status: Send + Sync + 'static> Stored for Work
     fn controller_uid(&self) -> Option<&str> {
         self.metadata.controller().map(|owner| owner.uid.as_str())
     }
-    fn is_terminating(&self) -> bool {
+    fn has_deletion_timestamp(&self) -> bool {
         self.metadata.is_deleting()
     }
 }
