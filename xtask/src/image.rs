@@ -1,0 +1,204 @@
+//! Our image: one static program, as an OCI archive.
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use ironkeel_testbed::{Image, Outcome, Progress};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::progress::Screen;
+use crate::release::hex;
+use crate::{shell, workspace};
+
+/// The program that the image holds.
+const PROGRAM: &str = "ironkeel-controller-manager";
+/// The registry in the chart's default values.
+pub(crate) const REGISTRY: &str = "ghcr.io";
+/// The repository in the chart's default values.
+pub(crate) const REPOSITORY: &str = "ironkeel/ironkeel-controller-manager";
+/// The largest archive that passes, in bytes.
+const LARGEST: u64 = 15_000_000;
+
+/// The image as it lies on disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct BuiltImage {
+    /// The OCI archive.
+    pub(crate) archive: PathBuf,
+    /// The static program inside.
+    pub(crate) binary: PathBuf,
+    /// The tag, which changes with the program.
+    pub(crate) tag: String,
+    /// The manifest's digest, `sha256:…`.
+    pub(crate) digest: String,
+    /// The archive's size in bytes.
+    pub(crate) size: u64,
+}
+
+impl BuiltImage {
+    /// The full reference in the archive.
+    pub(crate) fn reference(&self) -> String {
+        reference(&self.tag)
+    }
+}
+
+fn reference(tag: &str) -> String {
+    format!("{REGISTRY}/{REPOSITORY}:{tag}")
+}
+
+/// Builds the static program with cargo and writes the archive, if the program is not the one in it already.
+pub(crate) fn build(log: &Path, screen: &Screen) -> Result<BuiltImage> {
+    let binary = build_program(log, screen)?;
+    let program = fs::read(&binary).with_context(|| format!("reading {}", binary.display()))?;
+    let folder = workspace::target().join("images");
+    fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    // The tag names the content, so that a cluster never runs an older program under the same name.
+    let tag = format!("dev-{}", &hex(&Sha256::digest(&program))[..12]);
+    let archive = folder.join(format!("{PROGRAM}.oci.tar"));
+    let note = folder.join(format!("{PROGRAM}.json"));
+
+    let known = fs::read(&note)
+        .ok()
+        .and_then(|text| serde_json::from_slice::<BuiltImage>(&text).ok())
+        .filter(|known| known.tag == tag && known.archive == archive)
+        .filter(|known| fs::metadata(&archive).is_ok_and(|file| file.len() == known.size));
+    let image = match known {
+        Some(known) => BuiltImage { binary, ..known },
+        None => screen.step("write the image", || write(binary, archive, tag, &note))?,
+    };
+    if image.size > LARGEST {
+        bail!(
+            "{} has {:.1} MB, more than the {} MB an image may have",
+            workspace::shown(&image.archive),
+            megabytes(image.size),
+            LARGEST / 1_000_000
+        );
+    }
+    Ok(image)
+}
+
+fn write(binary: PathBuf, archive: PathBuf, tag: String, note: &Path) -> Result<BuiltImage> {
+    let digest = Image::of_binary(&binary, &format!("/{PROGRAM}"), &reference(&tag))?
+        .label("org.opencontainers.image.title", PROGRAM)
+        .label("org.opencontainers.image.licenses", "Apache-2.0")
+        .label(
+            "org.opencontainers.image.version",
+            env!("CARGO_PKG_VERSION"),
+        )
+        .write(&archive)?;
+    let size = fs::metadata(&archive)?.len();
+    let image = BuiltImage {
+        archive,
+        binary,
+        tag,
+        digest,
+        size,
+    };
+    fs::write(note, serde_json::to_vec_pretty(&image)?)
+        .with_context(|| format!("writing {}", note.display()))?;
+    Ok(image)
+}
+
+fn build_program(log: &Path, screen: &Screen) -> Result<PathBuf> {
+    let triple = format!("{ARCH}-unknown-linux-musl");
+    ensure_target(&triple, screen)?;
+    ensure_musl_compiler(screen)?;
+    let mut cargo = shell::cargo();
+    cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        PROGRAM,
+        "--target",
+        &triple,
+    ]);
+    cargo.env(format!("CC_{}", triple.replace('-', "_")), "musl-gcc");
+    let step = format!("build {PROGRAM}, release, static");
+    screen.start(&step, None);
+    let mut compiled = 0;
+    let result = shell::run(cargo, log, &mut |line| {
+        if let Some(crate_name) = line.trim_start().strip_prefix("Compiling ") {
+            compiled += 1;
+            screen.advance(&step, compiled, crate_name);
+        }
+    });
+    screen.finish(
+        &step,
+        match &result {
+            Ok(()) if compiled == 0 => Outcome::Unchanged,
+            Ok(()) => Outcome::Done,
+            Err(_) => Outcome::Failed,
+        },
+    );
+    result?;
+    Ok(workspace::target()
+        .join(triple)
+        .join("release")
+        .join(PROGRAM))
+}
+
+/// Rust's own part of a static program: its standard library for musl.
+fn ensure_target(triple: &str, screen: &Screen) -> Result<()> {
+    let mut rustc = shell::command("rustc");
+    rustc.args(["--print=target-libdir", "--target", triple]);
+    let folder = shell::read(rustc)?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    if shell::find_program("rustup").is_none() {
+        bail!(
+            "Rust's target {triple} is missing, and so is rustup, which would add it: https://rustup.rs"
+        );
+    }
+    screen.note(&format!("rustup target add {triple}"));
+    let mut rustup = shell::command("rustup");
+    rustup.args(["target", "add", triple]);
+    shell::read(rustup).map(|_| ())
+}
+
+/// The C compiler for musl, which the allocator and the cryptography need.
+fn ensure_musl_compiler(screen: &Screen) -> Result<()> {
+    if shell::find_program("musl-gcc").is_some() {
+        return Ok(());
+    }
+    if shell::find_program("apt-get").is_none() {
+        bail!("musl-gcc is missing; on Debian and Ubuntu it is in the package musl-tools");
+    }
+    screen.note("apt-get install musl-tools");
+    let apt = |arguments: &[&str]| -> Command {
+        let mut command = shell::command("apt-get");
+        command.arg("--quiet").args(arguments);
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    if shell::succeeds(apt(&[
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "musl-tools",
+    ])) {
+        return Ok(());
+    }
+    // A fresh machine has no package lists yet.
+    shell::read(apt(&["update"]))?;
+    shell::read(apt(&[
+        "install",
+        "--yes",
+        "--no-install-recommends",
+        "musl-tools",
+    ]))
+    .context("installing musl-tools, which holds musl-gcc, failed; it needs root")?;
+    Ok(())
+}
+
+/// A size for people.
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    // Exact up to 2^53 bytes.
+    #[expect(clippy::cast_precision_loss, reason = "one digit is printed")]
+    let bytes = bytes as f64;
+    bytes / 1e6
+}
