@@ -6,6 +6,8 @@ pub mod client;
 pub mod clock;
 pub mod controller;
 pub mod events;
+#[cfg(test)]
+mod fake;
 pub mod http;
 pub mod identity;
 mod jitter;

@@ -7,6 +7,7 @@
 
 mod error;
 mod patch;
+mod read_back;
 #[cfg(test)]
 mod tests;
 
@@ -166,7 +167,8 @@ impl Writer {
 
     /// Creates an object from its JSON. `target.name` must be `metadata.name` of the body:
     /// names are chosen by us, so a create that is repeated after a lost reply meets
-    /// [`Refusal::AlreadyExists`] instead of making a second object.
+    /// [`Refusal::AlreadyExists`] instead of making a second object. Without a reply the object
+    /// is looked for once, so that a create that did happen is not repeated under another name.
     pub async fn create(
         &self,
         leader: &Leader,
@@ -176,7 +178,12 @@ impl Writer {
     ) -> Result<Written, WriteError> {
         let path = target.resource.path(Some(target.namespace), None, None);
         let call = Call::new(Verb::Create, target, None);
-        let reply = self.write(leader, call, &path, Content::Json, body).await?;
+        let reply = match self.write(leader, call, &path, Content::Json, body).await {
+            Err(error) if error.is_unanswered() => {
+                self.created_after_all(owner, call, error).await?
+            }
+            other => other?,
+        };
         Ok(self.record(owner, target, reply))
     }
 
@@ -301,7 +308,8 @@ impl Writer {
     /// Deletes an object, provided that it still is the one that the precondition names.
     ///
     /// An object that is already gone is [`Refusal::NotFound`], a recreated one of the same
-    /// name is [`Refusal::Conflict`].
+    /// name is [`Refusal::Conflict`]. Without a reply the object is looked at once, so that a
+    /// delete that did happen is not followed by one of another object.
     pub async fn delete(
         &self,
         leader: &Leader,
@@ -330,11 +338,13 @@ impl Writer {
         // Noted before the request: its watch event can overtake the reply.
         self.barrier
             .deleting(owner, target.resource, precondition.uid);
-        let result = self.write(leader, call, &path, Content::Json, body).await;
-        let outlived = match &result {
-            Err(_) => true,
-            Ok(reply) => is_stored_deletion(reply),
+        let result = match self.write(leader, call, &path, Content::Json, body).await {
+            Err(error) if error.is_unanswered() => {
+                self.deleted_after_all(precondition.uid, call, error).await
+            }
+            other => other,
         };
+        let outlived = result.as_ref().map_or(true, is_stored_deletion);
         if outlived {
             self.barrier
                 .failed_delete(owner, target.resource, precondition.uid);

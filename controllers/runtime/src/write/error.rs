@@ -155,6 +155,11 @@ impl WriteError {
         matches!(self.refusal, Refusal::Invalid(_))
     }
 
+    /// Whether the write was sent and no reply came, so that it may have happened.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.refusal, Refusal::Unanswered(_))
+    }
+
     /// Whether nothing was sent because the lease is not held.
     pub fn is_not_leading(&self) -> bool {
         matches!(self.refusal, Refusal::NotLeading(_))
