@@ -1,6 +1,8 @@
 //! Stages on a real cluster.
 
-use anyhow::{Context, Result};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
 use ironkeel_testbed::Cluster;
 
 use super::counts::Counts;
@@ -24,6 +26,77 @@ pub(super) fn up(stage: &Stage<'_>, up: &mut Option<Cluster>) -> Result<Ended> {
     *up = Some(cluster);
     // The cluster, and each example that became ready.
     Ok(Counts::passed(1 + filled?.len()).into())
+}
+
+/// Brings up what is up already: nothing may change, neither an object nor a release.
+pub(super) fn up_again(stage: &Stage<'_>, access: &Access) -> Result<Ended> {
+    let before = identities(access)?;
+    let mut again = None;
+    up(stage, &mut again)?;
+    let after = identities(access)?;
+    let changed: Vec<&str> = before
+        .symmetric_difference(&after)
+        .map(String::as_str)
+        .collect();
+    if !changed.is_empty() {
+        bail!("a second `up` changed:\n  {}", changed.join("\n  "));
+    }
+    Ok(Counts::passed(1).into())
+}
+
+/// What tells if an object was replaced or its specification changed, one line an object, and each release's revision.
+fn identities(access: &Access) -> Result<BTreeSet<String>> {
+    let mut lines = BTreeSet::new();
+    for kinds in [
+        "pods,services,configmaps,secrets,serviceaccounts,deployments.apps",
+        "ikdeploy,ikrs",
+    ] {
+        let mut kubectl = access.kubectl();
+        kubectl.args(["get", kinds, "--all-namespaces", "--no-headers", "--output"]);
+        kubectl.arg(
+            "custom-columns=K:.kind,S:.metadata.namespace,N:.metadata.name,U:.metadata.uid,G:.metadata.generation",
+        );
+        lines.extend(shell::read(kubectl)?.lines().map(str::to_owned));
+    }
+    Ok(lines)
+}
+
+/// Kills every process of the control plane and of the first node at once; `up` has to bring all of it back.
+pub(super) fn repair(stage: &Stage<'_>, cluster: &Cluster) -> Result<Ended> {
+    let status = cluster.status()?;
+    let first = status.nodes.first().map(|node| node.name.clone());
+    let mut kill = shell::command("kill");
+    kill.arg("-KILL");
+    let mut victims = 0;
+    for process in &status.processes {
+        let near = process.node.is_none() || process.node == first;
+        if let Some(pid) = process.pid.filter(|_| near) {
+            kill.arg(pid.to_string());
+            victims += 1;
+        }
+    }
+    if victims == 0 {
+        bail!("the cluster names no running process that could be killed");
+    }
+    // One of them may take another along before its turn comes; what counts is that they are gone.
+    let _ = shell::succeeds(kill);
+    let mut repaired = None;
+    up(stage, &mut repaired)?;
+    let status = cluster.status()?;
+    let dead: Vec<&str> = status
+        .processes
+        .iter()
+        .filter(|process| process.pid.is_none())
+        .map(|process| process.program.as_str())
+        .collect();
+    let unready = status.nodes.iter().filter(|node| !node.ready).count();
+    if !dead.is_empty() || unready > 0 {
+        bail!(
+            "after a kill -9 of {victims} processes `up` left {unready} nodes not ready and these programs dead: {}",
+            dead.join(", ")
+        );
+    }
+    Ok(Counts::passed(1).into())
 }
 
 /// Our own cases against one family of kinds.

@@ -56,6 +56,8 @@ enum Stage {
     Conformance,
     /// helm test
     HelmTest,
+    /// A second `up` changes nothing; after a kill -9 of half the cluster, `up` repairs it
+    Repair,
 }
 
 impl Stage {
@@ -64,7 +66,7 @@ impl Stage {
     const fn needs_cluster(self) -> bool {
         matches!(
             self,
-            Self::E2e | Self::E2eUpstream | Self::Conformance | Self::HelmTest
+            Self::E2e | Self::E2eUpstream | Self::Conformance | Self::HelmTest | Self::Repair
         )
     }
 
@@ -174,6 +176,14 @@ fn run_on_cluster(runner: &mut Runner<'_>, stages: &[Stage], filter: Option<&str
             if wanted(Stage::HelmTest) {
                 checked(runner, cluster, "helm test", |stage| {
                     cluster::helm_test(stage, &access)
+                });
+            }
+            if wanted(Stage::Repair) {
+                checked(runner, cluster, "up again", |stage| {
+                    cluster::up_again(stage, &access)
+                });
+                checked(runner, cluster, "repair", |stage| {
+                    cluster::repair(stage, cluster)
                 });
             }
         }

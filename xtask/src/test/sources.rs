@@ -10,7 +10,8 @@ use super::runner::{Ended, Stage};
 use crate::{shell, tidy};
 
 pub(super) fn fmt(stage: &Stage<'_>) -> Result<Ended> {
-    cargo(stage, &["fmt", "--all", "--check"], &[])
+    // The names of the files are enough: `cargo fmt --all` puts them right.
+    cargo(stage, &["fmt", "--all", "--", "--check", "-l"], &[])
 }
 
 pub(super) fn clippy(stage: &Stage<'_>) -> Result<Ended> {
