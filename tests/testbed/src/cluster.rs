@@ -1,13 +1,33 @@
-//! The cluster as a whole: up, repair, status, down.
+//! The cluster as a whole: up, repair, status.
 
+mod down;
+mod logs;
+mod status;
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::progress::Progress;
+use crate::addons::join;
+use crate::control_plane::{ControlPlane, LOCAL_SERVER, kubectl};
+use crate::kernel::{self, MOUNT_POINTS};
+use crate::layout::{Layout, MOST_NODES, create_private_folder, write_if_changed};
+use crate::lock::Lock;
+use crate::network;
+use crate::node::Node;
+use crate::packages;
+use crate::pki::{Authority, Subject};
+use crate::progress::{Outcome, Progress, step};
 use crate::upstream::Programs;
+
+pub use down::down;
+pub use status::{NodeStatus, ProcessStatus, Status};
 
 /// What the cluster should look like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,47 +52,6 @@ pub struct Config {
     pub state: PathBuf,
 }
 
-/// A running cluster.
-#[derive(Debug, Clone)]
-pub struct Cluster {
-    state: PathBuf,
-}
-
-/// How the cluster is.
-#[derive(Debug, Clone, Serialize)]
-pub struct Status {
-    /// The nodes the API server knows, in order of their names.
-    pub nodes: Vec<NodeStatus>,
-    /// Pods in phase Running whose containers are all ready.
-    pub pods_ready: usize,
-    /// Pods that are neither Succeeded nor Failed.
-    pub pods: usize,
-    /// The processes of the cluster, whether they run or not.
-    pub processes: Vec<ProcessStatus>,
-}
-
-/// One node.
-#[derive(Debug, Clone, Serialize)]
-pub struct NodeStatus {
-    /// The node's name.
-    pub name: String,
-    /// Whether its Ready condition is True.
-    pub ready: bool,
-    /// Whether KWOK plays it.
-    pub fake: bool,
-}
-
-/// One process.
-#[derive(Debug, Clone, Serialize)]
-pub struct ProcessStatus {
-    /// The program, such as `etcd`, `kubelet`.
-    pub program: String,
-    /// The node it belongs to; `None` is the control plane.
-    pub node: Option<String>,
-    /// Its process id on the host; `None` where it does not run.
-    pub pid: Option<u32>,
-}
-
 impl Default for Config {
     /// Two nodes, every controller, the state in [`crate::state_dir`].
     fn default() -> Self {
@@ -91,9 +70,52 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    fn validate(&self) -> Result<()> {
+        if self.nodes == 0 || self.nodes > MOST_NODES {
+            bail!(
+                "{} nodes asked for; a cluster has 1 to {MOST_NODES}",
+                self.nodes
+            );
+        }
+        let hidden = ["/run", "/proc", "/sys"]
+            .into_iter()
+            .chain(MOUNT_POINTS.iter().map(|(_, target)| *target));
+        for hidden in hidden {
+            if self.state.starts_with(hidden) {
+                bail!(
+                    "state folder {} lies under {hidden}, which a node replaces by its own",
+                    self.state.display()
+                );
+            }
+        }
+        if !self.state.is_absolute() {
+            bail!(
+                "state folder {} is not an absolute path",
+                self.state.display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A cluster that was brought up on this machine.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    layout: Layout,
+    saved: Saved,
+}
+
+/// What a later command has to know of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Saved {
+    config: Config,
+    programs: Programs,
+}
+
 impl Cluster {
     /// Makes the running cluster match `config`: creates it, repairs it, or changes nothing. Loads `archives` into every
-    /// node. Returns when every node is Ready and CoreDNS answers.
+    /// real node. Returns when every node is Ready and CoreDNS runs on each real one.
     ///
     /// Needs root. Refused with a clear error: a second run at the same time, a port or address range in use by somebody
     /// else, a missing tool that cannot be installed.
@@ -103,51 +125,162 @@ impl Cluster {
         archives: &[PathBuf],
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let _ = (programs, archives, progress);
-        Ok(Self {
-            state: config.state.clone(),
-        })
+        config.validate()?;
+        require_root()?;
+        let layout = Layout::new(&config.state);
+        let _lock = exclusive(&layout)?;
+        packages::ensure(packages::CLUSTER, progress)?;
+        create_private_folder(&layout.state)?;
+        let before = Self::open(&layout.state)?;
+        let cluster = Self {
+            layout,
+            saved: Saved {
+                config: config.clone(),
+                programs: programs.clone(),
+            },
+        };
+        write_if_changed(
+            &cluster.layout.saved(),
+            &serde_json::to_string_pretty(&cluster.saved)?,
+        )?;
+        let before = before.map_or(0, |before| before.saved.config.nodes);
+        cluster.converge(before, archives, progress)?;
+        Ok(cluster)
+    }
+
+    /// `before` is how many real nodes an earlier run had.
+    fn converge(&self, before: u8, archives: &[PathBuf], progress: &dyn Progress) -> Result<()> {
+        let config = &self.saved.config;
+        let control_plane = self.control_plane();
+        let quick = |name: &str, work: &dyn Fn() -> Result<Outcome>| {
+            step(progress, name, None, || Ok(((), work()?)))
+        };
+        control_plane.ensure_identities()?;
+        control_plane.link_tools()?;
+        kernel::prepare(&self.layout)?;
+        quick("network", &network::ensure_host)?;
+        let surplus =
+            || (config.nodes.saturating_add(1)..=before).filter(|number| *number > config.nodes);
+        for number in surplus() {
+            Node::remove(&self.layout, number)?;
+        }
+        thread::scope(|scope| -> Result<()> {
+            // Loading images takes about as long as an API server takes to start.
+            let boots: Vec<_> = self
+                .nodes()
+                .map(|node| scope.spawn(move || boot(&node, archives, progress)))
+                .collect();
+            quick("etcd", &|| control_plane.ensure_etcd())?;
+            quick("kube-apiserver", &|| control_plane.ensure_apiserver())?;
+            let others = [
+                scope.spawn(|| {
+                    quick("kube-controller-manager", &|| {
+                        control_plane.ensure_controller_manager()
+                    })
+                }),
+                scope.spawn(|| quick("kube-scheduler", &|| control_plane.ensure_scheduler())),
+            ];
+            control_plane.ensure_objects()?;
+            others.into_iter().chain(boots).try_for_each(join)
+        })?;
+        control_plane.forget_nodes(surplus())?;
+        thread::scope(|scope| -> Result<()> {
+            let joins: Vec<_> = self
+                .nodes()
+                .map(|node| scope.spawn(move || node.join().map(|_| ())))
+                .collect();
+            joins.into_iter().try_for_each(join)
+        })?;
+        quick("nodes ready", &|| control_plane.ensure_nodes_ready())?;
+        if config.fake_nodes == 0 {
+            control_plane.ensure_fake_nodes()?;
+        } else {
+            quick("fake nodes", &|| control_plane.ensure_fake_nodes())?;
+        }
+        quick("cluster DNS", &|| control_plane.ensure_dns())
     }
 
     /// The cluster whose state lies in `state`, if one was brought up there; it need not be healthy.
     pub fn open(state: &Path) -> Result<Option<Self>> {
-        Ok(state.is_dir().then(|| Self {
-            state: state.to_owned(),
-        }))
+        let layout = Layout::new(state);
+        let text = match fs::read(layout.saved()) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("read {}", layout.saved().display()));
+            }
+        };
+        // A file that an older version or a full disk left is as good as none: `up` writes it anew.
+        Ok(serde_json::from_slice(&text)
+            .ok()
+            .map(|saved| Self { layout, saved }))
     }
 
     /// The administrator's kubeconfig; self-contained.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.state.join("admin.kubeconfig")
+        self.layout.admin_kubeconfig()
     }
 
     /// A folder with `kubectl` and `helm` for the user's PATH.
     pub fn bin_dir(&self) -> PathBuf {
-        self.state.join("bin")
+        self.layout.bin()
     }
 
     /// The folder with one log per component.
     pub fn log_dir(&self) -> PathBuf {
-        self.state.join("log")
+        self.layout.logs()
     }
 
     /// The API server's address.
     pub fn server(&self) -> &'static str {
-        "https://127.0.0.1:6443"
+        LOCAL_SERVER
+    }
+
+    /// What the cluster was last asked to look like.
+    pub fn config(&self) -> &Config {
+        &self.saved.config
+    }
+
+    /// Upstream's programs that the cluster runs.
+    pub fn programs(&self) -> &Programs {
+        &self.saved.programs
     }
 
     /// A `kubectl` that talks to this cluster as its administrator.
     pub fn kubectl(&self) -> Command {
-        let mut command = Command::new(self.bin_dir().join("kubectl"));
-        command.env("KUBECONFIG", self.kubeconfig());
-        command
+        kubectl(&self.bin_dir().join("kubectl"), &self.layout)
     }
 
     /// Writes a kubeconfig for a user with its own client certificate and returns its path; the same user and groups give
-    /// the same file. Self-contained.
+    /// the same file. Self-contained. At most two groups.
     pub fn issue_client_kubeconfig(&self, user: &str, groups: &[&str]) -> Result<PathBuf> {
-        let _ = groups;
-        Ok(self.state.join(user))
+        let folder = self.layout.users();
+        create_private_folder(&folder)?;
+        let readable: String = user
+            .chars()
+            .map(|one| {
+                if one.is_ascii_alphanumeric() {
+                    one
+                } else {
+                    '-'
+                }
+            })
+            .collect();
+        let mut hash = DefaultHasher::new();
+        (user, groups).hash(&mut hash);
+        let name = format!("{readable}-{:08x}", hash.finish() as u32);
+        let authority = Authority::ready(&self.layout.pki())?;
+        authority.issue(
+            &name,
+            &Subject {
+                user,
+                groups,
+                hosts: &[],
+            },
+        )?;
+        let path = folder.join(format!("{name}.kubeconfig"));
+        write_if_changed(&path, &authority.kubeconfig(&name, LOCAL_SERVER)?)?;
+        Ok(path)
     }
 
     /// Restarts kube-controller-manager with another `--controllers` and further feature gates, and returns when it is
@@ -158,33 +291,90 @@ impl Cluster {
         feature_gates: &[String],
         progress: &dyn Progress,
     ) -> Result<()> {
-        let _ = (controllers, feature_gates, progress);
-        Ok(())
+        let _lock = Lock::wait(&self.layout.lock(), || {
+            progress.note("waiting for another run that changes the cluster")
+        })?;
+        let mut config = self.saved.config.clone();
+        controllers.clone_into(&mut config.controllers);
+        config.feature_gates.extend_from_slice(feature_gates);
+        let control_plane = ControlPlane {
+            config: &config,
+            ..self.control_plane()
+        };
+        step(progress, "kube-controller-manager", None, || {
+            Ok(((), control_plane.ensure_controller_manager()?))
+        })
     }
 
     /// Loads into every real node those images of the archives that it does not have yet, told by their digests.
     pub fn load_images(&self, archives: &[PathBuf], progress: &dyn Progress) -> Result<()> {
-        let _ = (archives, progress);
-        Ok(())
+        thread::scope(|scope| {
+            let loads: Vec<_> = self
+                .nodes()
+                .map(|node| scope.spawn(move || load(&node, archives, progress)))
+                .collect();
+            loads.into_iter().try_for_each(join)
+        })
     }
 
-    /// Nodes, pods and processes, as they are now.
-    pub fn status(&self) -> Result<Status> {
-        anyhow::bail!("no cluster in {}", self.state.display())
+    fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
+        let Saved { config, programs } = &self.saved;
+        (1..=config.nodes).map(|number| Node {
+            layout: &self.layout,
+            programs,
+            number,
+            nodes: config.nodes,
+        })
     }
 
-    /// Copies every component's log, and writes every object and event as YAML, into `folder`. Takes what it can get: an
-    /// API server that does not answer leaves a note instead.
-    pub fn collect_logs(&self, folder: &Path) -> Result<()> {
-        let _ = folder;
-        Ok(())
+    fn control_plane(&self) -> ControlPlane<'_> {
+        ControlPlane {
+            layout: &self.layout,
+            programs: &self.saved.programs,
+            config: &self.saved.config,
+        }
     }
 }
 
-/// Ends the cluster and removes all of it but the logs: processes, namespaces, mounts, links, routes, rules, cgroups,
-/// kernel settings, files. Works on what a half-dead run left. Returns what could not be removed, in words; empty is
-/// clean. Where there is nothing, does nothing.
-pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
-    let _ = (state, progress);
-    Ok(Vec::new())
+fn boot(node: &Node<'_>, archives: &[PathBuf], progress: &dyn Progress) -> Result<()> {
+    step(progress, &node.name(), None, || Ok(((), node.boot()?)))?;
+    load(node, archives, progress)
+}
+
+fn load(node: &Node<'_>, archives: &[PathBuf], progress: &dyn Progress) -> Result<()> {
+    step(
+        progress,
+        &format!("images on {}", node.name()),
+        None,
+        || {
+            let loaded = node.load_images(archives)?;
+            Ok((
+                (),
+                if loaded == 0 {
+                    Outcome::Unchanged
+                } else {
+                    Outcome::Done
+                },
+            ))
+        },
+    )
+}
+
+fn require_root() -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    bail!(
+        "a cluster of real nodes needs root, for namespaces, mounts and cgroups: run this as root"
+    )
+}
+
+/// Two runs that change one cluster at once would undo each other's work.
+fn exclusive(layout: &Layout) -> Result<Lock> {
+    Lock::take(&layout.lock())?.with_context(|| {
+        format!(
+            "another run is changing the cluster in {}; wait for its end and try again",
+            layout.state.display()
+        )
+    })
 }

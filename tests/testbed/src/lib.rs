@@ -37,12 +37,25 @@ pub mod image;
 pub mod images;
 pub mod packages;
 
+mod addons;
+mod cgroups;
 mod cluster;
+mod control_plane;
+mod kernel;
+mod layout;
 mod lock;
+mod network;
+mod node;
 mod paths;
+mod pki;
+mod ports;
+mod process;
 mod progress;
 mod run;
 mod upstream;
+mod wait;
+
+use std::process::ExitCode;
 
 pub use cluster::{Cluster, Config, NodeStatus, ProcessStatus, Status, down};
 pub use image::Image;
@@ -51,12 +64,10 @@ pub use paths::{cache_dir, state_dir};
 pub use progress::{Outcome, Progress, Silent};
 pub use upstream::{ProgramSet, Programs};
 
-use std::process::ExitCode;
-
 /// Runs the part of this crate that needs a process of its own, if that is what this process was started for.
 ///
 /// The first process of a node is the calling program started again with a hidden argument, so that no second program has
 /// to be built or found. `None` means an ordinary start: go on.
 pub fn run_if_reexecuted() -> Option<ExitCode> {
-    None
+    node::first::run_if_reexecuted()
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::lock::Lock;
@@ -18,7 +19,6 @@ use crate::paths::cache_dir;
 use crate::progress::{Outcome, Progress, step};
 use crate::run;
 
-pub(crate) use table::KUBERNETES;
 use table::{BUILDS, Build};
 
 /// Programs that are built and kept together.
@@ -35,9 +35,9 @@ pub enum ProgramSet {
 }
 
 /// Where the built programs lie.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Programs {
-    folders: Vec<(&'static str, PathBuf)>,
+    folders: Vec<(String, PathBuf)>,
 }
 
 impl Programs {
@@ -53,7 +53,7 @@ impl Programs {
             if !folder.is_dir() {
                 make(build, &cache, &folder, progress)?;
             }
-            folders.push((build.name, folder));
+            folders.push((build.name.to_owned(), folder));
         }
         Ok(Self { folders })
     }
@@ -78,7 +78,7 @@ impl Programs {
     pub(crate) fn folder(&self, build: &str) -> Result<&Path> {
         self.folders
             .iter()
-            .find(|(name, _)| *name == build)
+            .find(|(name, _)| name == build)
             .map(|(_, folder)| folder.as_path())
             .with_context(|| {
                 format!("upstream's {build} is not among the sets that were asked for")

@@ -1,0 +1,264 @@
+//! What the cluster holds before anybody uses it: node ranges, DNS, fake nodes.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::control_plane::ControlPlane;
+use crate::images::COREDNS;
+use crate::layout::{DNS_DOMAIN, DNS_SERVICE, node_name, pod_range};
+use crate::node::resolver;
+use crate::process::Record;
+use crate::progress::Outcome;
+use crate::run;
+use crate::wait;
+
+/// How many fake nodes one call creates, and how many calls run side by side.
+const CHUNK: usize = 100;
+const CALLS: usize = 4;
+/// How long nodes and DNS may take.
+const LIMIT: Duration = Duration::from_secs(120);
+const READY: &str = "Ready";
+
+impl ControlPlane<'_> {
+    /// Applies the objects that every cluster gets. Nothing is written where nothing differs.
+    pub(crate) fn ensure_objects(&self) -> Result<Outcome> {
+        let servers = resolver();
+        // Without a reachable name server the plugin refuses to start.
+        let forward = if servers.contains("nameserver") {
+            "forward . /etc/resolv.conf"
+        } else {
+            ""
+        };
+        let manifest = include_str!("addons/cluster.yaml")
+            .replace("@DOMAIN@", DNS_DOMAIN)
+            .replace("@FORWARD@", forward)
+            .replace("@IMAGE@", COREDNS)
+            .replace("@ADDRESS@", &DNS_SERVICE.to_string());
+        let arguments = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=ironkeel-testbed",
+            "-f",
+            "-",
+        ];
+        run::output_with_input(self.kubectl()?.args(arguments), &manifest)
+            .context("apply the cluster's DNS")?;
+        Ok(Outcome::Done)
+    }
+
+    /// Gives every real node its pod range and returns when all of them are Ready.
+    pub(crate) fn ensure_nodes_ready(&self) -> Result<Outcome> {
+        let names: BTreeSet<_> = (1..=self.config.nodes).map(node_name).collect();
+        let mut outcome = Outcome::Unchanged;
+        wait::until(LIMIT, "every node becoming Ready", || {
+            let nodes = self.objects(&["nodes"])?;
+            for number in 1..=self.config.nodes {
+                let node = nodes
+                    .iter()
+                    .find(|node| node["metadata"]["name"] == node_name(number));
+                if node
+                    .is_some_and(|node| node["spec"]["podCIDR"].as_str().is_none_or(str::is_empty))
+                {
+                    let range = pod_range(number);
+                    let patch =
+                        json!({ "spec": { "podCIDR": range, "podCIDRs": [range] } }).to_string();
+                    run::output(self.kubectl()?.args([
+                        "patch",
+                        "node",
+                        &node_name(number),
+                        "--patch",
+                        &patch,
+                    ]))?;
+                    outcome = Outcome::Done;
+                }
+            }
+            let ready: BTreeSet<_> = nodes
+                .iter()
+                .filter(|node| is_ready(node))
+                .filter_map(name)
+                .collect();
+            if names.is_subset(&ready) {
+                return Ok(Some(()));
+            }
+            outcome = Outcome::Done;
+            Ok(None)
+        })?;
+        Ok(outcome)
+    }
+
+    /// Returns when DNS runs on every real node.
+    pub(crate) fn ensure_dns(&self) -> Result<Outcome> {
+        let running = || -> Result<bool> {
+            let said = run::output(self.kubectl()?.args([
+                "get",
+                "daemonset",
+                "coredns",
+                "-n",
+                "kube-system",
+                "-o",
+                "json",
+            ]))?;
+            let daemon_set: Value = serde_json::from_str(&said)?;
+            let status = &daemon_set["status"];
+            let everywhere = |field: &str| status[field] == self.config.nodes;
+            Ok(
+                status["observedGeneration"] == daemon_set["metadata"]["generation"]
+                    && everywhere("updatedNumberScheduled")
+                    && everywhere("numberAvailable"),
+            )
+        };
+        if running()? {
+            return Ok(Outcome::Unchanged);
+        }
+        wait::until(LIMIT, "CoreDNS running on every node", || {
+            Ok(running()?.then_some(()))
+        })
+        .with_context(|| {
+            let pods = ["get", "pods", "-n", "kube-system", "-o", "wide"];
+            self.kubectl()
+                .and_then(|mut kubectl| run::output(kubectl.args(pods)))
+                .unwrap_or_default()
+        })?;
+        Ok(Outcome::Done)
+    }
+
+    /// Removes the Node objects of real nodes that are no longer wanted.
+    pub(crate) fn forget_nodes(&self, numbers: impl Iterator<Item = u8>) -> Result<()> {
+        for number in numbers {
+            run::output(self.kubectl()?.args([
+                "delete",
+                "node",
+                &node_name(number),
+                "--ignore-not-found",
+            ]))?;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that KWOK plays exactly the wanted number of nodes.
+    pub(crate) fn ensure_fake_nodes(&self) -> Result<Outcome> {
+        let wanted: BTreeSet<_> = (0..self.config.fake_nodes)
+            .map(|number| format!("fake-{number}"))
+            .collect();
+        let there: BTreeSet<_> = self
+            .objects(&["nodes", "-l", "type=kwok"])?
+            .iter()
+            .filter_map(name)
+            .collect();
+        let surplus: Vec<_> = there.difference(&wanted).cloned().collect();
+        for chunk in surplus.chunks(CHUNK) {
+            run::output(
+                self.kubectl()?
+                    .args(["delete", "node", "--wait=false"])
+                    .args(chunk),
+            )?;
+        }
+        if wanted.is_empty() {
+            let running = Record::read(&self.layout.record("kwok")).is_some();
+            let stopped = if running {
+                Self::stop(self.layout, "kwok")?
+            } else {
+                Outcome::Unchanged
+            };
+            return Ok(if surplus.is_empty() {
+                stopped
+            } else {
+                Outcome::Done
+            });
+        }
+        let started = self.ensure_kwok()?;
+        let missing: Vec<_> = wanted.difference(&there).collect();
+        thread::scope(|scope| {
+            let share = missing.len().div_ceil(CALLS).max(1);
+            let calls: Vec<_> = missing
+                .chunks(share)
+                .map(|share| {
+                    scope.spawn(|| {
+                        share
+                            .chunks(CHUNK)
+                            .try_for_each(|names| self.create_fake_nodes(names))
+                    })
+                })
+                .collect();
+            calls.into_iter().try_for_each(join)
+        })?;
+        wait::until(LIMIT, "every fake node becoming Ready", || {
+            let nodes = self.objects(&["nodes", "-l", "type=kwok"])?;
+            Ok((nodes.iter().filter(|node| is_ready(node)).count() >= wanted.len()).then_some(()))
+        })?;
+        let unchanged = started == Outcome::Unchanged && missing.is_empty() && surplus.is_empty();
+        Ok(if unchanged {
+            Outcome::Unchanged
+        } else {
+            Outcome::Done
+        })
+    }
+
+    fn create_fake_nodes(&self, names: &[&String]) -> Result<()> {
+        let resources = json!({ "cpu": "32", "memory": "256Gi", "pods": "110" });
+        let nodes: Vec<_> = names
+            .iter()
+            .map(|name| {
+                json!({
+                    "apiVersion": "v1",
+                    "kind": "Node",
+                    "metadata": {
+                        "name": name,
+                        "labels": { "type": "kwok", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" },
+                        "annotations": { "kwok.x-k8s.io/node": "fake" },
+                    },
+                    // Only pods that ask for it land where nothing runs.
+                    "spec": { "taints": [{ "key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule" }] },
+                    "status": { "allocatable": resources, "capacity": resources },
+                })
+            })
+            .collect();
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": nodes }).to_string();
+        run::output_with_input(self.kubectl()?.args(["create", "-f", "-"]), &list).map(|_| ())
+    }
+
+    /// The items of a list, as `kubectl get … -o json` gives them.
+    pub(crate) fn objects(&self, what: &[&str]) -> Result<Vec<Value>> {
+        list(&mut self.kubectl()?, what)
+    }
+}
+
+/// The items of a list, as `kubectl get … -o json` gives them.
+pub(crate) fn list(kubectl: &mut Command, what: &[&str]) -> Result<Vec<Value>> {
+    let said = run::output(kubectl.arg("get").args(what).args(["-o", "json"]))?;
+    let mut list: Value = serde_json::from_str(&said).context("parse what kubectl printed")?;
+    match list["items"].take() {
+        Value::Array(items) => Ok(items),
+        _ => bail!("kubectl get {} printed no list", what.join(" ")),
+    }
+}
+
+/// Whether an object's Ready condition is True.
+pub(crate) fn is_ready(object: &Value) -> bool {
+    object["status"]["conditions"]
+        .as_array()
+        .is_some_and(|conditions| {
+            conditions
+                .iter()
+                .any(|one| one["type"] == READY && one["status"] == "True")
+        })
+}
+
+/// An object's name.
+pub(crate) fn name(object: &Value) -> Option<String> {
+    object["metadata"]["name"].as_str().map(str::to_owned)
+}
+
+/// The result of a scoped thread; a panic in it goes on here.
+pub(crate) fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
+    match handle.join() {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}

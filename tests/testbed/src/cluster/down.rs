@@ -1,0 +1,137 @@
+//! The end of a cluster.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::mount::{MntFlags, umount2};
+
+use super::{exclusive, require_root};
+use crate::cgroups;
+use crate::kernel;
+use crate::layout::Layout;
+use crate::network;
+use crate::process::{Identity, Record, marked};
+use crate::progress::{Outcome, Progress, step};
+
+/// Ends the cluster and removes all of it but the logs: processes, namespaces, mounts, links, routes, rules, cgroups,
+/// kernel settings, files. Works on what a half-dead run left. Returns what could not be removed, in words; empty is
+/// clean. Where there is nothing, does nothing.
+pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
+    require_root()?;
+    let layout = Layout::new(state);
+    let _lock = exclusive(&layout)?;
+    let mut left = Vec::new();
+    step(progress, "end the processes", None, || {
+        let ended = end_processes(&layout, &mut left);
+        Ok((
+            (),
+            if ended == 0 {
+                Outcome::Unchanged
+            } else {
+                Outcome::Done
+            },
+        ))
+    })?;
+    step(progress, "remove what they left", None, || {
+        let mounts = unmount(&layout.state);
+        // A mount that stays would be emptied with the folder it lies in.
+        let removable = mounts.is_empty();
+        left.extend(mounts);
+        left.extend(network::remove());
+        left.extend(cgroups::remove(None));
+        left.extend(kernel::restore(&layout));
+        if removable {
+            remove_files(&layout)?;
+        }
+        Ok(((), Outcome::Done))
+    })?;
+    Ok(left)
+}
+
+/// Nothing of a test cluster is worth a clean shutdown. The first process of a node takes the whole node with it, with the
+/// containers, which no record names.
+fn end_processes(layout: &Layout, left: &mut Vec<String>) -> usize {
+    let recorded = fs::read_dir(layout.state.join("run"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut processes: Vec<Identity> = recorded
+        .filter_map(|entry| Some(Record::read(&entry.path())?.identity))
+        .collect();
+    processes.retain(|process| process.is_alive());
+    processes.extend(marked(&layout.state));
+    processes.sort_by_key(|process| process.pid);
+    processes.dedup();
+    for process in &processes {
+        if let Err(error) = process.kill() {
+            left.push(format!("process {}: {error:#}", process.pid));
+        }
+    }
+    processes.len()
+}
+
+/// Unmounts whatever lies in the state folder, which is nothing unless a node's start went wrong half-way.
+fn unmount(state: &Path) -> Vec<String> {
+    for path in mounts_below(state).iter().rev() {
+        let _ = umount2(path, MntFlags::MNT_DETACH);
+    }
+    mounts_below(state)
+        .iter()
+        .map(|path| format!("mount {}", path.display()))
+        .collect()
+}
+
+fn mounts_below(folder: &Path) -> Vec<PathBuf> {
+    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    table
+        .lines()
+        .filter_map(mount_point)
+        .filter(|path| path.starts_with(folder))
+        .collect()
+}
+
+/// The fifth field, in which the kernel writes a space as `\040`.
+fn mount_point(line: &str) -> Option<PathBuf> {
+    line.split(' ')
+        .nth(4)
+        .map(|path| PathBuf::from(path.replace("\\040", " ")))
+}
+
+/// Removes everything in the state folder but the logs of what just ended.
+fn remove_files(layout: &Layout) -> Result<()> {
+    let entries = match fs::read_dir(&layout.state) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("read {}", layout.state.display()));
+        }
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path == layout.logs() {
+            continue;
+        }
+        let removed = if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.with_context(|| format!("remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::mount_point;
+
+    #[test]
+    fn a_mount_point_may_hold_a_space() {
+        let line = r"36 35 98:0 /mnt1 /a\040b rw,noatime master:1 - ext3 /dev/root rw";
+        assert_eq!(mount_point(line), Some(PathBuf::from("/a b")));
+        assert_eq!(mount_point("36 35"), None);
+    }
+}
