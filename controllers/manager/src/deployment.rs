@@ -1,6 +1,7 @@
 //! Deployment: observe, plan, write ReplicaSets, write the status.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,10 +66,8 @@ pub struct Deployments {
 impl Reconcile for Deployments {
     type Error = SyncError;
 
-    fn uid(&self, work: &Work) -> Option<Arc<str>> {
-        self.deployments
-            .get(&work.key)
-            .map(|object| object.uid().into())
+    fn uid(&self, key: &Key) -> Option<Arc<str>> {
+        self.deployments.get(key).map(|object| object.uid().into())
     }
 
     async fn reconcile(&self, work: &Work) -> Result<Option<Duration>, SyncError> {
@@ -90,7 +89,7 @@ impl Reconcile for Deployments {
             now: self.clock.now(),
         };
         let plan = deployment::plan(&observed);
-        tracing::Span::current().record("decided", tracing::field::debug(&plan.actions));
+        tracing::Span::current().record("decided", tracing::field::display(Words(&plan.actions)));
         let mut sync = Sync {
             controller: self,
             deployment: &deployment,
@@ -167,6 +166,32 @@ impl Deployments {
             .collect();
         keys.sort();
         keys
+    }
+}
+
+/// A plan in a few words, for the reconcile's span.
+struct Words<'a>(&'a [Action]);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing to do");
+        }
+        for (at, action) in self.0.iter().enumerate() {
+            f.write_str(if at > 0 { ", " } else { "" })?;
+            match action {
+                Action::Adopt(set) => write!(f, "adopt {}", set.name),
+                Action::Release(set) => write!(f, "release {}", set.name),
+                Action::CreateSet { set, .. } => write!(f, "create {} x{}", set.name, set.replicas),
+                Action::PatchSet { set, patch, .. } => match patch.pointer("/spec/replicas") {
+                    Some(replicas) => write!(f, "scale {} to {replicas}", set.name),
+                    None => write!(f, "patch {}", set.name),
+                },
+                Action::DeleteSet(set) => write!(f, "delete {}", set.name),
+                Action::PatchDeployment { .. } => f.write_str("patch the deployment"),
+            }?;
+        }
+        Ok(())
     }
 }
 

@@ -1,20 +1,10 @@
-//! Flags and wiring of the Ironkeel controllers.
-
-mod deployment;
-mod execute;
-mod flags;
-mod replicaset;
-mod replication_controller;
-mod run;
-mod schema;
-mod selftest;
-mod wiring;
+//! The program `ironkeel-controller-manager`.
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
-
-use crate::flags::{Cli, Command};
+use ironkeel_controller_manager::flags::{Cli, Command};
+use ironkeel_controller_manager::{run, selftest};
 
 // musl's own allocator serialises threads; jemalloc also gives memory back after a relist.
 #[global_allocator]

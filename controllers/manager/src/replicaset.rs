@@ -1,10 +1,11 @@
 //! ReplicaSet and ReplicationController: observe, plan, create or delete pods, write the status.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironkeel_plan::meta::{Key, OwnerReference, Stored};
+use ironkeel_plan::meta::{Key, OwnerReference};
 use ironkeel_plan::names::SplitMix64;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;
@@ -40,7 +41,6 @@ pub struct Family {
 }
 
 /// The controller of one kind of set.
-#[derive(Debug)]
 pub struct ReplicaSets<V> {
     /// The kind.
     pub family: Family,
@@ -63,8 +63,8 @@ pub struct ReplicaSets<V> {
 impl<V: AsReplicaSet> Reconcile for ReplicaSets<V> {
     type Error = SyncError;
 
-    fn uid(&self, work: &Work) -> Option<Arc<str>> {
-        self.sets.get(&work.key).map(|set| set.uid().into())
+    fn uid(&self, key: &Key) -> Option<Arc<str>> {
+        self.sets.get(key).map(|set| set.uid().into())
     }
 
     async fn reconcile(&self, work: &Work) -> Result<Option<Duration>, SyncError> {
@@ -83,7 +83,7 @@ impl<V: AsReplicaSet> Reconcile for ReplicaSets<V> {
             now: self.clock.now(),
         };
         let plan = replicaset::plan(&observed, &mut *self.names.lock());
-        tracing::Span::current().record("decided", tracing::field::debug(&plan.actions));
+        tracing::Span::current().record("decided", tracing::field::display(Words(&plan.actions)));
         let regarding = self.regarding(set);
         for event in &plan.events {
             self.recorder.event(&regarding, event);
@@ -100,6 +100,27 @@ impl<V: AsReplicaSet> Reconcile for ReplicaSets<V> {
 
     fn retry_after(&self, error: &SyncError) -> Option<Duration> {
         error.retry_after()
+    }
+}
+
+/// A plan in a few words, for the reconcile's span.
+struct Words<'a>(&'a [Action]);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing to do");
+        }
+        for (at, action) in self.0.iter().enumerate() {
+            f.write_str(if at > 0 { ", " } else { "" })?;
+            match action {
+                Action::Adopt(pod) => write!(f, "adopt {}", pod.name),
+                Action::Release(pod) => write!(f, "release {}", pod.name),
+                Action::Create { names } => write!(f, "create {}", names.len()),
+                Action::Delete { pods } => write!(f, "delete {}", pods.len()),
+            }?;
+        }
+        Ok(())
     }
 }
 

@@ -46,8 +46,8 @@ impl Stored for ReplicationController {
     fn controller_uid(&self) -> Option<&str> {
         self.0.controller_uid()
     }
-    fn is_terminating(&self) -> bool {
-        self.0.is_terminating()
+    fn has_deletion_timestamp(&self) -> bool {
+        self.0.has_deletion_timestamp()
     }
 }
 

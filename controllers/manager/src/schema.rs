@@ -91,14 +91,16 @@ pub struct Gate {
     current: watch::Sender<Vec<Resource>>,
 }
 
-impl Gate {
-    /// A gate that lets only the built-in kinds pass.
-    pub fn new() -> Self {
+/// A gate that lets only the built-in kinds pass.
+impl Default for Gate {
+    fn default() -> Self {
         Self {
             current: watch::Sender::new(Vec::new()),
         }
     }
+}
 
+impl Gate {
     /// Asks the API server until both of our kinds are current, and says what is missing whenever
     /// the answer changes.
     pub fn start(&self, client: Client, stop: CancellationToken) {
@@ -197,7 +199,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn document(status: Value) -> Value {
+    fn document(status: &Value) -> Value {
         json!({"components": {"schemas": {
             "dev.ironkeel.apps.v1.ReplicaSet": {
                 "x-kubernetes-group-version-kind": [{"group": "apps.ironkeel.dev", "kind": "ReplicaSet", "version": "v1"}],
@@ -210,7 +212,7 @@ mod tests {
     fn a_missing_group_or_kind_is_named() {
         assert_eq!(served(None, "ReplicaSet"), Served::Missing);
         assert_eq!(
-            served(Some(&document(json!({}))), "Deployment"),
+            served(Some(&document(&json!({}))), "Deployment"),
             Served::Missing
         );
         let advice = Served::Missing
@@ -224,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_schema_without_a_needed_field_is_too_old() {
-        let old = served(Some(&document(json!({"selector": {}}))), "ReplicaSet");
+        let old = served(Some(&document(&json!({"selector": {}}))), "ReplicaSet");
         assert_eq!(old, Served::TooOld(vec!["status.terminatingReplicas"]));
         let advice = old.advice("replicasets", "apps.ironkeel.dev").unwrap();
         assert!(

@@ -184,7 +184,7 @@ impl Wiring {
             deployments: Vec::new(),
             sets: Vec::new(),
             replication: None,
-            gate: Gate::new(),
+            gate: Gate::default(),
             checks: Vec::new(),
             parts,
         };
@@ -412,7 +412,7 @@ impl Wiring {
         for family in &self.sets {
             wake(family.family.resource, &family.queue);
         }
-        for family in &self.replication {
+        if let Some(family) = &self.replication {
             wake(family.family.resource, &family.queue);
         }
     }
@@ -433,7 +433,7 @@ impl Wiring {
                 stop.clone(),
             ));
         }
-        for family in &self.replication {
+        if let Some(family) = &self.replication {
             let concurrency = self.concurrency.replication;
             tasks.spawn(self.run_sets(
                 REPLICATION,

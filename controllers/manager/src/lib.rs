@@ -1,0 +1,13 @@
+//! Flags and wiring of the Ironkeel controllers.
+//!
+//! The library is what the program is made of, so that a simulator can drive the same wiring.
+
+pub mod deployment;
+pub mod execute;
+pub mod flags;
+pub mod replicaset;
+pub mod replication_controller;
+pub mod run;
+pub mod schema;
+pub mod selftest;
+pub mod wiring;
