@@ -235,7 +235,7 @@ mod tests {
         );
         let new = served(
             Some(&document(
-                json!({"selector": {}, "terminatingReplicas": {}}),
+                &json!({"selector": {}, "terminatingReplicas": {}}),
             )),
             "ReplicaSet",
         );
