@@ -8,7 +8,7 @@ use kube::core::Status;
 use serde::Deserialize;
 
 /// Longest that any request but a watch may take.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The kind of a request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

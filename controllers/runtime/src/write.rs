@@ -344,16 +344,14 @@ impl Writer {
             }
             other => other,
         };
-        let outlived = result.as_ref().map_or(true, is_stored_deletion);
-        if outlived {
+        let gone_later = matches!(&result, Ok(reply) if !is_stored_deletion(reply));
+        let settled = result.map(|reply| self.record(owner, target, reply));
+        if !gone_later {
+            // Refused, or told by its version: the object's end is not what to wait for.
             self.barrier
                 .failed_delete(owner, target.resource, precondition.uid);
         }
-        let reply = result?;
-        if outlived {
-            self.record(owner, target, reply);
-        }
-        Ok(())
+        settled.map(drop)
     }
 
     /// Reads an object from the API server itself, past every cache.

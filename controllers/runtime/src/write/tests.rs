@@ -24,6 +24,9 @@ impl Rig {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let barrier = Barrier::register(&mut registry);
+        for resource in [PODS, REPLICA_SETS] {
+            barrier.seen(resource, 1);
+        }
         let script = Script::new(answers);
         let writer = Writer::new(
             script.client(),
