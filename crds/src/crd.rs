@@ -37,16 +37,19 @@ fn finish(definition: CustomResourceDefinition) -> Result<Kind, serde_json::Erro
 fn tidy(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            // The API server drops a null and puts the default in its place only where null is not allowed.
-            if map.contains_key("default") {
+            // Null is for objects only (`rollingUpdate: null` is how Helm charts take a value back). A scalar or a
+            // list would have to be read as absent by every reader; and where there is a default, the API server
+            // puts it in the place of a null only if null is not allowed.
+            if map.contains_key("default") || map.get("type").is_none_or(|kind| kind != "object") {
                 map.remove("nullable");
             }
             for (key, value) in map.iter_mut() {
                 match value {
-                    // Rust's documentation is wrapped; `kubectl explain` wraps by itself.
-                    Value::String(text) if key == "description" => {
-                        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    // It has its own rules: see `crate::template`.
+                    Value::Object(template) if key == "template" => {
+                        template.entry("description").and_modify(join_lines);
                     }
+                    Value::String(_) if key == "description" => join_lines(value),
                     // Limits are floats in the API's type; a whole one reads better as such.
                     Value::Number(number) if number.is_f64() => {
                         if let Some(whole) = number.as_f64().filter(|float| float.fract() == 0.0) {
@@ -59,5 +62,12 @@ fn tidy(value: &mut Value) {
         }
         Value::Array(list) => list.iter_mut().for_each(tidy),
         _ => {}
+    }
+}
+
+/// Rust's documentation is wrapped; `kubectl explain` wraps by itself.
+fn join_lines(description: &mut Value) {
+    if let Value::String(text) = description {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
 }

@@ -53,7 +53,7 @@ pub struct DeploymentSpec {
     #[schemars(range(min = 0))]
     pub replicas: i32,
     /// Which pods belong to the Deployment. The template's labels must match it. It cannot be changed.
-    #[x_kube(merge_strategy = kube::core::StructMerge::Atomic, validation = selector::immutable())]
+    #[x_kube(merge_strategy = kube::core::MapMerge::Atomic, validation = selector::immutable())]
     pub selector: LabelSelector,
     /// What a new pod looks like. A change starts a rollout.
     pub template: PodTemplate,
@@ -69,7 +69,8 @@ pub struct DeploymentSpec {
     #[schemars(range(min = 0))]
     pub revision_history_limit: i32,
     /// Holds template changes back until it is false again.
-    pub paused: Option<bool>,
+    #[serde(default)]
+    pub paused: bool,
     /// Seconds without progress after which a rollout counts as failed. 2147483647 means that there is no deadline.
     #[serde(default = "ten_minutes")]
     #[schemars(range(min = 0))]

@@ -50,7 +50,7 @@ pub struct ReplicaSetSpec {
     #[schemars(range(min = 0))]
     pub min_ready_seconds: i32,
     /// Which pods belong to the ReplicaSet. The template's labels must match it. It cannot be changed.
-    #[x_kube(merge_strategy = kube::core::StructMerge::Atomic, validation = selector::immutable())]
+    #[x_kube(merge_strategy = kube::core::MapMerge::Atomic, validation = selector::immutable())]
     pub selector: LabelSelector,
     /// What a new pod looks like. Pods that exist stay as they are when it changes.
     pub template: PodTemplate,

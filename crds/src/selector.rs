@@ -76,7 +76,6 @@ pub enum Operator {
 fn labels(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        "nullable": true,
         "maxProperties": LIMIT,
         "additionalProperties": { "type": "string", "maxLength": VALUE_LENGTH, "pattern": VALUE_PATTERN },
     })
@@ -85,7 +84,6 @@ fn labels(_: &mut SchemaGenerator) -> Schema {
 fn values(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
-        "nullable": true,
         "maxItems": LIMIT,
         "items": { "type": "string", "maxLength": VALUE_LENGTH, "pattern": VALUE_PATTERN },
     })

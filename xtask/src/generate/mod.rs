@@ -46,7 +46,7 @@ pub(crate) fn run(check: bool) -> Result<()> {
     write(&root, &files)?;
     let mut out = io::stdout();
     for line in &stale {
-        writeln!(out, "{line}: done")?;
+        writeln!(out, "was stale: {line}")?;
     }
     writeln!(out, "{} generated files are current", files.len())?;
     Ok(())
