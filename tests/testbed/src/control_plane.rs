@@ -350,7 +350,13 @@ impl ControlPlane<'_> {
     fn is_port_healthy(&self, port: u16) -> bool {
         let server = format!("--server=https://127.0.0.1:{port}");
         let ask = |mut kubectl: Command| {
-            run::output(kubectl.args([&server, "--insecure-skip-tls-verify", "get", "--raw", "/healthz"]))
+            run::output(kubectl.args([
+                &server,
+                "--insecure-skip-tls-verify",
+                "get",
+                "--raw",
+                "/healthz",
+            ]))
         };
         self.kubectl().and_then(ask).is_ok()
     }

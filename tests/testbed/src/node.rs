@@ -18,7 +18,7 @@ use crate::cgroups;
 use crate::image::names_in;
 use crate::layout::{Layout, create_folder, node_address, node_name, write_if_changed};
 use crate::network;
-use crate::packages::search_path;
+use crate::packages::SYSTEM_PATH;
 use crate::process::{Identity, Record, fingerprint, open_log, tail};
 use crate::progress::Outcome;
 use crate::run;
@@ -226,7 +226,7 @@ impl Node<'_> {
             .arg(self.spec_path())
             .current_dir("/")
             .env_clear()
-            .env("PATH", search_path())
+            .env("PATH", SYSTEM_PATH)
             .env("HOME", "/root")
             .env(crate::layout::MARKER, &self.layout.state)
             .stdin(Stdio::piped())
@@ -265,15 +265,12 @@ impl Node<'_> {
             .iter()
             .map(|name| self.component(name))
             .collect::<Result<_>>()?;
-        let folders: Vec<_> = self
-            .programs
-            .folders()
-            .map(|folder| folder.display().to_string())
-            .collect();
+        // containerd finds its shim there.
+        let own = self.programs.folder("containerd")?.display();
         let spec = Spec {
             name: self.name(),
             marker: self.layout.state.clone(),
-            search_path: format!("{}:{}", folders.join(":"), search_path()),
+            search_path: format!("{own}:{SYSTEM_PATH}"),
             components,
             folder,
         };

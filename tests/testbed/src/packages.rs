@@ -108,10 +108,13 @@ fn missing(requirements: &[Requirement]) -> Vec<Requirement> {
         .collect()
 }
 
-/// The PATH for what we start: the caller's, and the system folders that a user's PATH may lack.
+/// The PATH of what belongs to the cluster. The caller's PATH is no part of it: it differs between two shells, and a
+/// cluster that is right must stay as it is.
+pub(crate) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The PATH for what we run ourselves: the caller's, and the system folders that a user's PATH may lack.
 pub(crate) fn search_path() -> String {
-    let own = env::var("PATH").unwrap_or_default();
-    format!("{own}:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin")
+    format!("{}:{SYSTEM_PATH}", env::var("PATH").unwrap_or_default())
 }
 
 /// Where a program lies; an absolute path stands for itself.

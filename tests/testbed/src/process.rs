@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::layout::{Layout, MARKER, create_folder, write_if_changed};
-use crate::packages::search_path;
+use crate::packages::SYSTEM_PATH;
 use crate::ports;
 use crate::progress::Outcome;
 use crate::wait;
@@ -36,19 +36,33 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The process that has this id now.
+    /// The process that has this id now and is not about to end. One that is has left its namespaces already, which the
+    /// kernel does long before a node's first process, say, has ended all others.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         let (state, started) = stat(pid)?;
-        (!matches!(state, 'Z' | 'X')).then_some(Self { pid, started })
+        let in_namespaces = fs::read_link(format!("/proc/{pid}/ns/net")).is_ok();
+        (!matches!(state, 'Z' | 'X') && in_namespaces).then_some(Self { pid, started })
     }
 
     pub(crate) fn is_alive(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Whether nothing of the process is left. Its first thread may be dead while another still holds its sockets.
+    fn is_gone(self) -> bool {
+        match stat(self.pid) {
+            Some((state, started)) if started == self.started => {
+                let threads =
+                    fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count);
+                matches!(state, 'Z' | 'X') && threads <= 1
+            }
+            _ => true,
+        }
+    }
+
     /// Sends a signal, unless the process is gone.
     pub(crate) fn signal(self, signal: Signal) {
-        if self.is_alive() {
+        if !self.is_gone() {
             // It may end between the question and the signal.
             let _ = kill(Pid::from_raw(self.pid as i32), signal);
         }
@@ -175,7 +189,7 @@ impl Service {
             .args(&self.arguments)
             .current_dir("/")
             .env_clear()
-            .env("PATH", search_path())
+            .env("PATH", SYSTEM_PATH)
             .env("HOME", "/root")
             .env(MARKER, &layout.state)
             .stdin(Stdio::null())
