@@ -95,13 +95,14 @@ fn is_unified() -> bool {
     Path::new(ROOT).join("cgroup.controllers").exists()
 }
 
-/// The hierarchies of version 1, each of them once: `cpu` may be a link to `cpu,cpuacct`.
+/// The hierarchies of version 1, each of them once: `cpu` may be a link to `cpu,cpuacct`. Beside them there may be one of
+/// version 2 without controllers, which runc uses too.
 fn hierarchies() -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(ROOT).with_context(|| format!("read {ROOT}"))? {
         let entry = entry?;
         let path = entry.path();
-        if entry.file_type()?.is_dir() && path.join("tasks").exists() {
+        if entry.file_type()?.is_dir() && path.join("cgroup.procs").exists() {
             found.push(path);
         }
     }

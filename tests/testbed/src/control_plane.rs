@@ -231,6 +231,11 @@ impl ControlPlane<'_> {
             "--allocate-node-cidrs=false".to_owned(),
             flag("service-cluster-ip-range", &SERVICE_RANGE),
             flag("controllers", &self.config.controllers),
+            // It would otherwise make its default folder under /usr.
+            flag(
+                "flex-volume-plugin-dir",
+                &self.layout.state.join("volume-plugins").display(),
+            ),
         ]);
         arguments.extend(self.feature_gates());
         arguments.extend_from_slice(&self.config.controller_manager_flags);

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -15,9 +16,13 @@ use crate::layout::{
 };
 use crate::progress::Outcome;
 use crate::run;
+use crate::wait;
 
 /// The name of our table, and the mark of our rules in tables of others.
 const TABLE: &str = "ironkeel";
+
+/// How long the kernel may take to remove the cable of a node that has ended.
+const CABLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Makes sure that the bridge, the host's address on it and the rules are there.
 pub(crate) fn ensure_host() -> Result<Outcome> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::Signal;
 
 use super::{exclusive, require_root};
 use crate::cgroups;
@@ -33,7 +34,7 @@ pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
             },
         ))
     })?;
-    step(progress, "remove what they left", None, || {
+    let removable = step(progress, "remove network and cgroups", None, || {
         let mounts = unmount(&layout.state);
         // A mount that stays would be emptied with the folder it lies in.
         let removable = mounts.is_empty();
@@ -41,11 +42,13 @@ pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
         left.extend(network::remove());
         left.extend(cgroups::remove(None));
         left.extend(kernel::restore(&layout));
-        if removable {
-            remove_files(&layout)?;
-        }
-        Ok(((), Outcome::Done))
+        Ok((removable, Outcome::Done))
     })?;
+    if removable {
+        step(progress, "delete the nodes' files", None, || {
+            Ok((remove_files(&layout)?, Outcome::Done))
+        })?;
+    }
     Ok(left)
 }
 
@@ -63,6 +66,9 @@ fn end_processes(layout: &Layout, left: &mut Vec<String>) -> usize {
     processes.extend(marked(&layout.state));
     processes.sort_by_key(|process| process.pid);
     processes.dedup();
+    for process in &processes {
+        process.signal(Signal::SIGKILL);
+    }
     for process in &processes {
         if let Err(error) = process.kill() {
             left.push(format!("process {}: {error:#}", process.pid));
