@@ -74,6 +74,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
@@ -82,17 +83,16 @@ mod tests {
     /// many started at each second.
     async fn rounds(count: u32, failing: &[u32]) -> (Vec<usize>, SlowStart<u32, u32>) {
         let begin = tokio::time::Instant::now();
-        let started: RefCell<Vec<usize>> = RefCell::default();
+        let started: RefCell<BTreeMap<u64, usize>> = RefCell::default();
         let outcome = run_slow_start((0..count).collect(), |item| {
             let started = &started;
             async move {
-                let round = begin.elapsed().as_secs() as usize;
-                let mut counts = started.borrow_mut();
-                if counts.len() <= round {
-                    counts.resize(round + 1, 0);
-                }
-                counts[round] += 1;
-                drop(counts);
+                let round = begin.elapsed().as_secs();
+                started
+                    .borrow_mut()
+                    .entry(round)
+                    .and_modify(|count| *count += 1)
+                    .or_insert(1);
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 if failing.contains(&item) {
                     Err(item)
@@ -102,7 +102,7 @@ mod tests {
             }
         })
         .await;
-        (started.into_inner(), outcome)
+        (started.into_inner().into_values().collect(), outcome)
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ use measure::MeasureLayer;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// A kubeconfig that cannot be used: which file, which field, which value, which rule.
-    #[error("kubeconfig {}: {field}{}: {rule}", path.display(), value_text(value))]
+    #[error("kubeconfig {}: {field}{}: {rule}", path.display(), value_text(value.as_deref()))]
     Kubeconfig {
         /// The file.
         path: PathBuf,
@@ -51,10 +51,8 @@ pub enum ConnectError {
     },
 }
 
-fn value_text(value: &Option<String>) -> String {
-    value
-        .as_ref()
-        .map_or_else(String::new, |value| format!(" {value:?}"))
+fn value_text(value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!(" {value:?}"))
 }
 
 /// Makes ring the process's TLS provider. Every entry point of this crate that opens a

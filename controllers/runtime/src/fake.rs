@@ -97,7 +97,8 @@ impl Script {
     }
 }
 
-/// A refusal as the API server words it.
+/// A refusal as the API server words it. An answer like any other, though it never is absent.
+#[allow(clippy::unnecessary_wraps)]
 pub(crate) fn refusal(code: u16, reason: &str, message: &str) -> Answer {
     Ok((
         code,

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -196,19 +196,20 @@ fn report(endpoint: &str, checks: &[Check], query: Option<&str>) -> Response {
     }
     for name in excluded {
         if !checks.iter().any(|check| check.name == name) {
-            text.push_str(&format!(
-                "warn: some health checks cannot be excluded: no matches for {name:?}\n"
-            ));
+            let _ = writeln!(
+                text,
+                "warn: some health checks cannot be excluded: no matches for {name:?}"
+            );
         }
     }
     if failed {
-        text.push_str(&format!("{endpoint} check failed\n"));
+        let _ = writeln!(text, "{endpoint} check failed");
         return plain(StatusCode::INTERNAL_SERVER_ERROR, text);
     }
     if !verbose {
         return plain(StatusCode::OK, "ok".to_owned());
     }
-    text.push_str(&format!("{endpoint} check passed\n"));
+    let _ = writeln!(text, "{endpoint} check passed");
     plain(StatusCode::OK, text)
 }
 

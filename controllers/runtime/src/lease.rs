@@ -111,7 +111,7 @@ impl Candidate {
                 }
                 Attempt::HeldByAnother => {}
                 Attempt::Failed(why) => {
-                    tracing::warn!(%lease, error = %why, "cannot acquire the lease")
+                    tracing::warn!(%lease, error = %why, "cannot acquire the lease");
                 }
             }
             let pause = self

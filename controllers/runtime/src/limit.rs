@@ -38,6 +38,7 @@ impl Limits {
     /// The same bound on writes in flight, and beside it a token bucket of its own, as
     /// `--kube-api-qps` and `--kube-api-burst` mean it: `burst` at once, then `qps` per
     /// second. A `qps` that is not above zero means no rate limit.
+    #[must_use]
     pub fn with_rate(&self, qps: f64, burst: u32) -> Self {
         Self {
             in_flight: Arc::clone(&self.in_flight),
@@ -150,7 +151,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_idle_bucket_holds_no_more_than_its_burst() {
         let limits = Limits::new(8).with_rate(10.0, 2);
-        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::advance(Duration::from_hours(1)).await;
         let start = Instant::now();
         for _ in 0..3 {
             drop(limits.acquire().await);

@@ -374,13 +374,13 @@ impl Writer {
         target: Target<'_>,
         subresource: Option<&'static str>,
         content: Content,
-        patch: &Value,
+        body: &Value,
     ) -> Result<Written, WriteError> {
         let path = target
             .resource
             .path(Some(target.namespace), Some(target.name), subresource);
         let call = Call::new(Verb::Patch, target, subresource);
-        let body = patch.to_string().into_bytes();
+        let body = body.to_string().into_bytes();
         let reply = self.write(leader, call, &path, content, body).await?;
         Ok(self.record(owner, target, reply))
     }
@@ -412,7 +412,7 @@ impl Writer {
         let _permit = self.limits.acquire().await;
         // After the wait and right before the request: a process that was stopped in between
         // must not act on a lease that another one may hold by now.
-        leader.check().map_err(|error| call.not_leading(error))?;
+        leader.check().map_err(|error| call.not_leading(&error))?;
         let text = self.exchange(call, path, content, body).await?;
         serde_json::from_str(&text).map_err(|error| call.unreadable(&error))
     }

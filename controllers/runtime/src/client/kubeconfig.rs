@@ -27,7 +27,7 @@ pub(super) async fn load(path: &Path) -> Result<Config, ConnectError> {
     let options = KubeConfigOptions::default();
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|error| blame(Complaint::new("file", None, error)))
+        .map_err(|error| blame(Complaint::new("file", None, error.to_string())))
 }
 
 /// What is wrong with which field.
@@ -39,11 +39,11 @@ struct Complaint {
 }
 
 impl Complaint {
-    fn new(field: impl Into<String>, value: Option<&str>, rule: impl ToString) -> Self {
+    fn new(field: impl Into<String>, value: Option<&str>, rule: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             value: value.map(ToOwned::to_owned),
-            rule: rule.to_string(),
+            rule: rule.into(),
         }
     }
 }
@@ -56,7 +56,7 @@ fn read(path: &Path) -> Result<Kubeconfig, Complaint> {
         KubeconfigError::Parse(error) => {
             Complaint::new("file", None, format!("is not a valid kubeconfig: {error}"))
         }
-        other => Complaint::new("file", None, other),
+        other => Complaint::new("file", None, other.to_string()),
     })
 }
 

@@ -172,7 +172,7 @@ impl Contest {
         path: &str,
         lease: Option<Lease>,
     ) -> Result<Lease, Failure> {
-        let body = lease.map_or_else(Vec::new, |lease| lease.into_json());
+        let body = lease.map_or_else(Vec::new, Lease::into_json);
         let limit = self.settings.request_limit();
         let text = send(&self.client, method, path, Content::Json, body, limit).await?;
         Lease::from_json(&text).map_err(|error| Failure::Transport(kube::Error::SerdeError(error)))

@@ -59,7 +59,8 @@ impl Api {
             }
             "PUT"
                 if std::mem::take(&mut state.conflict_once)
-                    || call.body["metadata"]["resourceVersion"] != state.version.to_string() =>
+                    || call.body["metadata"]["resourceVersion"].as_str()
+                        != Some(&state.version.to_string()) =>
             {
                 refusal(409, "Conflict", "the object has been modified")
             }

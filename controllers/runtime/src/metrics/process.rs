@@ -40,7 +40,8 @@ impl Collector for Process {
                 "Number of open file descriptors",
                 std::fs::read_dir("/proc/self/fd")
                     .ok()
-                    .map(|entries| entries.count() as f64),
+                    .and_then(|entries| u32::try_from(entries.count()).ok())
+                    .map(f64::from),
             ),
             (
                 "process_max_fds",

@@ -185,7 +185,7 @@ impl Call<'_> {
         })
     }
 
-    pub(super) fn not_leading(&self, error: NotLeading) -> WriteError {
+    pub(super) fn not_leading(&self, error: &NotLeading) -> WriteError {
         self.error(Refusal::NotLeading(error.to_string()))
     }
 

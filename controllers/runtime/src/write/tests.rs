@@ -87,6 +87,8 @@ const SET: Target<'static> = Target {
     name: "web-5d4",
 };
 
+/// The API server's reply with a pod, whose metadata has `more` beside the usual.
+#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
 fn pod(version: &str, more: Value) -> Answer {
     let mut metadata = json!({ "name": "web-x7k2p", "uid": "pod-uid", "resourceVersion": version });
     for (key, value) in more.as_object().unwrap() {
