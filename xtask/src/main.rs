@@ -132,7 +132,7 @@ fn run(command: Command, screen: &Screen) -> Result<bool> {
 }
 
 fn print_image(screen: &Screen) -> Result<()> {
-    let image = image::build(&workspace::target().join("image.log"), screen)?;
+    let image = image::build(&shell::fresh_log("image")?, screen)?;
     screen.say(&format!(
         "{}  {:.1} MB",
         workspace::shown(&image.archive),

@@ -42,6 +42,17 @@ pub(crate) fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// The log of one command of ours, emptied.
+pub(crate) fn fresh_log(name: &str) -> Result<PathBuf> {
+    let log = workspace::target().join(format!("xtask-{name}.log"));
+    match fs::remove_file(&log) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", log.display()))
+        }
+        _ => Ok(log),
+    }
+}
+
 /// Runs `command` to its end, appends what it writes on both streams to `log` and hands it line by line to `on_line`.
 pub(crate) fn run_logged(
     mut command: Command,

@@ -59,7 +59,7 @@ impl Default for Flags {
 /// Brings everything up and says what runs.
 pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<()> {
     let started = Instant::now();
-    let log = workspace::target().join("up.log");
+    let log = shell::fresh_log("up")?;
     let access = if let Some(kubeconfig) = &flags.kubeconfig {
         let access = Access::existing(kubeconfig)?;
         let image = image::build(&log, screen)?;

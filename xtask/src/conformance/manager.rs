@@ -77,7 +77,7 @@ pub(super) fn with_native_manager<T>(
         });
     // Upstream's loops come back also after a failure: a cluster without them is of no use to anybody.
     let restored = cluster
-        .restart_kube_controller_manager("*", &[], screen)
+        .restart_kube_controller_manager(&cluster.config().controllers, &[], screen)
         .and_then(|()| roles().remove(&access, &log));
     let value = result?;
     restored?;

@@ -141,7 +141,9 @@ pub(crate) fn run(
         }
         Mode::Upstream => {
             cluster.restart_kube_controller_manager("*", &[], screen)?;
-            specs()
+            let results = specs();
+            cluster.restart_kube_controller_manager(&cluster.config().controllers, &[], screen)?;
+            results
         }
     }
 }

@@ -113,9 +113,13 @@ pub(super) fn e2e(
         "--package=ironkeel-e2e",
         "--locked",
         "--no-fail-fast",
-        "--tests",
     ]);
-    command.arg("--").args(filter);
+    command.args(["--test", "suite"]);
+    if target == "ironkeel" {
+        command.args(["--lib", "--test", "ironkeel"]);
+    }
+    // A case mostly waits for the cluster, each in a namespace of its own: more of them than processors.
+    command.args(["--", "--test-threads=4"]).args(filter);
     command.env("IRONKEEL_E2E_TARGET", target);
     command.env("IRONKEEL_E2E_LOGS", stage.folder.join("cases"));
     libtest(stage, command)

@@ -20,6 +20,7 @@ pub(super) fn clippy(stage: &Stage<'_>) -> Result<Ended> {
         "--workspace",
         "--all-targets",
         "--locked",
+        "--keep-going",
         "--",
         "--deny=warnings",
     ];
