@@ -1,11 +1,28 @@
 //! The cache of one resource: slim objects, found by name, owner, namespace and node.
-#![allow(clippy::todo, missing_debug_implementations)]
-use ironkeel_plan::meta::{Key, Stored};
+//!
+//! kube's own store has no secondary index and hands out no old value, so that an owner's
+//! pods cost a scan of all pods and a deletion missed during a gap wakes nobody. This one
+//! answers both: indexes hold slot numbers, an update of an object touches one slot, and
+//! [`Store::replace`] compares a list with what was known before.
+
+use std::fmt;
 use std::sync::Arc;
 
-/// What one observation did to the store. `old` and `new` are the same object (one UID):
-/// a recreated object comes as a removal and an addition.
-#[derive(Clone, Debug)]
+use ironkeel_plan::meta::{Key, Stored};
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use self::slots::Slots;
+
+mod slots;
+#[cfg(test)]
+mod tests;
+
+/// What one observation did to the store.
+///
+/// `old` and `new` are the same object (one UID): an object recreated under its old name
+/// comes as a removal and an addition.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Change<V> {
     /// The object before; `None` when it is new.
     pub old: Option<Arc<V>>,
@@ -13,80 +30,205 @@ pub struct Change<V> {
     pub new: Option<Arc<V>>,
 }
 
+impl<V> Clone for Change<V> {
+    fn clone(&self) -> Self {
+        Self {
+            old: self.old.clone(),
+            new: self.new.clone(),
+        }
+    }
+}
+
+impl<V> Change<V> {
+    pub(crate) fn added(new: Arc<V>) -> Self {
+        Self {
+            old: None,
+            new: Some(new),
+        }
+    }
+
+    pub(crate) fn removed(old: Arc<V>) -> Self {
+        Self {
+            old: Some(old),
+            new: None,
+        }
+    }
+
+    /// The object now, or as it was last when it is gone.
+    pub fn object(&self) -> Option<&Arc<V>> {
+        self.new.as_ref().or(self.old.as_ref())
+    }
+}
+
 /// The cache of one resource. Clones share the content.
-pub struct Store<V>(std::marker::PhantomData<V>);
+pub struct Store<V> {
+    inner: Arc<Inner<V>>,
+}
+
+struct Inner<V> {
+    content: RwLock<Content<V>>,
+    synced: watch::Sender<bool>,
+}
+
+struct Content<V> {
+    slots: Slots<V>,
+    /// High-water of the whole resource: lists, events and bookmarks.
+    resource_version: u64,
+}
 
 impl<V> Clone for Store<V> {
     fn clone(&self) -> Self {
-        todo!()
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<V: Stored> Default for Store<V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V: Stored> fmt::Debug for Store<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let content = self.inner.content.read();
+        f.debug_struct("Store")
+            .field("objects", &content.slots.len())
+            .field("resource_version", &content.resource_version)
+            .field("synced", &*self.inner.synced.borrow())
+            .finish()
     }
 }
 
 impl<V: Stored> Store<V> {
     /// An empty store that is not synced.
     pub fn new() -> Self {
-        todo!()
+        Self {
+            inner: Arc::new(Inner {
+                content: RwLock::new(Content {
+                    slots: Slots::default(),
+                    resource_version: 0,
+                }),
+                synced: watch::Sender::new(false),
+            }),
+        }
     }
+
     /// The object of that name.
-    pub fn get(&self, _key: &Key) -> Option<Arc<V>> {
-        todo!()
+    pub fn get(&self, key: &Key) -> Option<Arc<V>> {
+        let content = self.inner.content.read();
+        content.slots.get(&key.namespace, &key.name).cloned()
     }
-    /// The objects whose managing controller has that UID, in a stable order.
-    pub fn owned_by(&self, _uid: &str) -> Vec<Arc<V>> {
-        todo!()
+
+    /// The objects whose managing controller has that UID, in an order that depends only on
+    /// the order of observations.
+    pub fn owned_by(&self, uid: &str) -> Vec<Arc<V>> {
+        self.inner.content.read().slots.owned_by(uid)
     }
+
     /// The objects of a namespace that have no managing controller.
-    pub fn orphans_in(&self, _namespace: &str) -> Vec<Arc<V>> {
-        todo!()
+    pub fn orphans_in(&self, namespace: &str) -> Vec<Arc<V>> {
+        self.inner.content.read().slots.orphans_in(namespace)
     }
+
     /// All objects of a namespace.
-    pub fn in_namespace(&self, _namespace: &str) -> Vec<Arc<V>> {
-        todo!()
+    pub fn in_namespace(&self, namespace: &str) -> Vec<Arc<V>> {
+        self.inner.content.read().slots.in_namespace(namespace)
     }
+
     /// The objects bound to a node.
-    pub fn on_node(&self, _node: &str) -> Vec<Arc<V>> {
-        todo!()
+    pub fn on_node(&self, node: &str) -> Vec<Arc<V>> {
+        self.inner.content.read().slots.on_node(node)
     }
-    /// All objects; for start-up and dumps, not for a reconcile.
+
+    /// All objects. For start-up and dumps: a reconcile asks an index.
     pub fn all(&self) -> Vec<Arc<V>> {
-        todo!()
+        self.inner.content.read().slots.iter().cloned().collect()
     }
+
     /// Number of objects.
     pub fn len(&self) -> usize {
-        todo!()
+        self.inner.content.read().slots.len()
     }
+
     /// Whether there is no object.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// Everything up to this version of the whole resource is in the store (lists, events and
-    /// bookmarks count); 0 before the first list.
+
+    /// The store holds everything up to this version of the whole resource: lists, events
+    /// and bookmarks count. 0 before the first list.
     pub fn resource_version(&self) -> u64 {
-        todo!()
+        self.inner.content.read().resource_version
     }
+
     /// Whether the first list is complete.
     pub fn is_synced(&self) -> bool {
-        todo!()
+        *self.inner.synced.borrow()
     }
+
     /// Waits until the first list is complete.
     pub async fn synced(&self) {
-        todo!()
+        let mut synced = self.inner.synced.subscribe();
+        // The sender lives as long as `self`, so the channel cannot close meanwhile.
+        let _ = synced.wait_for(|synced| *synced).await;
     }
-    /// Stores what a watch event brought. An older version than the stored one is ignored.
-    /// The result is empty, one change, or (another UID under the same name) a removal and an addition.
-    pub fn apply(&self, _object: V) -> Vec<Change<V>> {
-        todo!()
+
+    /// Stores what a watch event brought.
+    ///
+    /// A version that is not newer than the stored one of the same object is ignored: a
+    /// replayed event must not turn the store back. The answer is empty, one change, or, when
+    /// another object of the same name was known, its removal and an addition.
+    pub fn apply(&self, object: V) -> Vec<Change<V>> {
+        self.apply_shared(Arc::new(object))
     }
+
+    pub(crate) fn apply_shared(&self, object: Arc<V>) -> Vec<Change<V>> {
+        let mut content = self.inner.content.write();
+        content.resource_version = content.resource_version.max(object.resource_version());
+        if let Some(known) = content.slots.get(object.namespace(), object.name())
+            && known.uid() == object.uid()
+            && known.resource_version() >= object.resource_version()
+        {
+            return Vec::new();
+        }
+        let mut changes = Vec::with_capacity(1);
+        content.slots.put(object, &mut changes);
+        changes
+    }
+
     /// Removes the object of that name if it has that UID.
-    pub fn delete(&self, _key: &Key, _uid: &str) -> Option<Arc<V>> {
-        todo!()
+    pub fn delete(&self, key: &Key, uid: &str) -> Option<Arc<V>> {
+        let mut content = self.inner.content.write();
+        let known = content.slots.get(&key.namespace, &key.name)?;
+        if known.uid() != uid {
+            return None;
+        }
+        content.slots.remove(&key.namespace, &key.name)
     }
-    /// Takes a complete list at `resource_version`; what is missing in it comes out as removals.
-    pub fn replace(&self, _objects: Vec<Arc<V>>, _resource_version: u64) -> Vec<Change<V>> {
-        todo!()
+
+    /// Takes a complete list at `resource_version` and marks the store synced.
+    ///
+    /// Readers see the old content or the new one, never a mixture. What the list lacks comes
+    /// out as removals, so that a deletion missed during a gap still wakes its owner. The
+    /// high-water is set even if it falls: an etcd restored from a backup starts at an older
+    /// one, and waiting for the former would never end.
+    pub fn replace(&self, objects: Vec<Arc<V>>, resource_version: u64) -> Vec<Change<V>> {
+        let changes = {
+            let mut content = self.inner.content.write();
+            content.resource_version = resource_version;
+            content.slots.replace(objects)
+        };
+        self.inner
+            .synced
+            .send_if_modified(|synced| !std::mem::replace(synced, true));
+        changes
     }
-    /// A bookmark: the store is complete up to this version.
-    pub fn advance(&self, _resource_version: u64) {
-        todo!()
+
+    /// A bookmark, or an event without effect: the store is complete up to this version.
+    pub fn advance(&self, resource_version: u64) {
+        let mut content = self.inner.content.write();
+        content.resource_version = content.resource_version.max(resource_version);
     }
 }

@@ -1,10 +1,54 @@
 //! List and watch of one resource on raw requests.
-#![allow(clippy::todo)]
+//!
+//! kube's watcher hides the versions of lists and bookmarks, which the own-write barrier
+//! needs, and does not say what vanished during a gap. This one follows client-go's
+//! reflector: a consistent list (never from an arbitrarily old cache, kubernetes#59848), then
+//! events from its version on; a watch that ends is resumed where it was; 410 means a new
+//! list, of which the store hands out the differences. The list is streamed as events
+//! (KEP-3157) and paged where the server does not do that.
+
+use std::fmt;
+use std::time::Duration;
+
+use ironkeel_plan::meta::Stored;
+use kube::Client;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use self::metrics::WatchMetrics;
+
+use self::backoff::Backoff;
+use self::metrics::Counters;
+use self::request::{Failure, Lines, Target};
+use self::wire::{Decoded, Event, IdentityMeta};
 use crate::resource::Resource;
 use crate::store::{Change, Store};
-use ironkeel_plan::meta::Stored;
-use serde::de::DeserializeOwned;
-use tokio_util::sync::CancellationToken;
+
+mod backoff;
+mod list;
+mod metrics;
+mod request;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+/// Objects per page of a list; client-go's page size.
+const PAGE: u32 = 500;
+/// The server is asked to end a watch after a random time in this range, so that watches
+/// opened together do not end together.
+const WATCH_TIME: (Duration, Duration) = (Duration::from_mins(5), Duration::from_mins(10));
+/// Bookmarks come every minute: a watch silent for longer than this is dead and reopened.
+const SILENCE: Duration = Duration::from_secs(150);
+/// A streaming list that is silent for this long is not served: no event, and no end of list.
+const LIST_SILENCE: Duration = Duration::from_secs(30);
+/// A watch that lived this long was a good one, even if nothing happened.
+const HEALTHY: Duration = Duration::from_secs(10);
+/// A missing CRD is looked for at least this often.
+const MISSING_CAP: Duration = Duration::from_secs(10);
+/// After so many useless watches in a row from one version, a new list is made.
+const STUCK: u32 = 4;
 
 /// Which objects a watch sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,53 +68,350 @@ pub enum WatchState {
     Listing,
     /// Events arrive.
     Live,
-    /// The API server does not serve the resource: the CRD is missing or too old. Retried.
+    /// The API server does not serve the resource in this version: the CRD is missing or too
+    /// old. Retried.
     Missing,
-    /// The last attempt failed for this reason. Retried.
+    /// The last attempt failed for this reason. Retried; the store keeps what it has.
     Failing(String),
 }
 
-/// Counters of all watches: `ironkeel_watch_*`, by resource.
-#[derive(Clone, Debug)]
-pub struct WatchMetrics {}
-
-impl WatchMetrics {
-    /// Registers the counters.
-    pub fn register(_registry: &mut prometheus_client::registry::Registry) -> Self {
-        todo!()
+impl fmt::Display for WatchState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listing => f.write_str("listing"),
+            Self::Live => f.write_str("live"),
+            Self::Missing => {
+                f.write_str("not served: its CustomResourceDefinition is missing or too old")
+            }
+            Self::Failing(why) => write!(f, "failing: {why}"),
+        }
     }
 }
 
 /// A list-and-watch of one resource.
 #[derive(Debug)]
-pub struct Watch {}
+pub struct Watch {
+    resource: Resource,
+    source: Source,
+    state: tokio::sync::watch::Sender<WatchState>,
+    counters: Counters,
+    backoff: Backoff,
+    /// Whether lists are streamed; ends when the server refuses.
+    streaming: bool,
+    /// Objects per page; `None` after a list expired between two pages.
+    page: Option<u32>,
+}
+
+/// What is asked of whom.
+struct Source {
+    client: Client,
+    resource: Resource,
+    scope: Scope,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("resource", &self.resource)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source {
+    async fn open(&self, target: Target, time: Duration) -> Result<Lines, Failure> {
+        let target = target
+            .with("watch", "true")
+            .with("allowWatchBookmarks", "true")
+            .with("timeoutSeconds", time.as_secs());
+        let reply = request::get(&self.client, self.resource, &target).await?;
+        Ok(Lines::of(reply))
+    }
+
+    fn target(&self) -> Target {
+        Target::new(self.resource, &self.scope)
+    }
+}
+
+/// Where observations go.
+struct Sink<'a, V, OnChange, OnProgress> {
+    store: &'a Store<V>,
+    on_change: OnChange,
+    on_progress: OnProgress,
+}
+
+impl<V, OnChange, OnProgress> Sink<'_, V, OnChange, OnProgress>
+where
+    V: Stored,
+    OnChange: Fn(&Change<V>),
+    OnProgress: Fn(u64),
+{
+    /// The store is complete up to `version` and `changes` led there.
+    ///
+    /// Progress comes first: an owner that a change wakes then finds the barrier open.
+    fn tell(&self, version: u64, changes: &[Change<V>]) {
+        (self.on_progress)(version);
+        for change in changes {
+            (self.on_change)(change);
+        }
+    }
+}
+
+/// How far the watch has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// A list is needed.
+    Unknown,
+    /// Everything up to this version is in the store.
+    At(u64),
+}
 
 impl Watch {
-    /// A watch of `resource`. `seed` feeds the jitter of back-off and timeouts.
+    /// A watch of `resource`. `seed` feeds the jitter of delays and timeouts.
     pub fn new(
-        _client: kube::Client,
-        _resource: Resource,
-        _scope: Scope,
-        _metrics: &WatchMetrics,
-        _seed: u64,
+        client: Client,
+        resource: Resource,
+        scope: Scope,
+        metrics: &WatchMetrics,
+        seed: u64,
     ) -> Self {
-        todo!()
+        Self {
+            resource,
+            source: Source {
+                client,
+                resource,
+                scope,
+            },
+            state: tokio::sync::watch::Sender::new(WatchState::Listing),
+            counters: metrics.counters(resource),
+            backoff: Backoff::new(seed),
+            streaming: true,
+            page: Some(PAGE),
+        }
     }
 
-    /// Where the watch stands; may be asked at any time, also after `run` took the watch.
+    /// Lists page by page, also where the server could stream.
+    #[must_use]
+    pub fn paged(mut self) -> Self {
+        self.streaming = false;
+        self
+    }
+
+    /// Where the watch stands; the receiver lives on when `run` has taken the watch.
     pub fn state(&self) -> tokio::sync::watch::Receiver<WatchState> {
-        todo!()
+        self.state.subscribe()
     }
 
-    /// Keeps `store` current until `cancel`. After each step `on_progress` gets the store's high-water,
-    /// then `on_change` each change (wire them to `Barrier::seen`, and `Barrier::observe` and the queues).
+    /// Keeps `store` current until `cancel`.
+    ///
+    /// After each step `on_progress` gets the store's high-water, then `on_change` each change.
+    /// Wire the first to `Barrier::seen`, the second to `Barrier::observe` and the queues.
+    /// Both are called on the watch's own task and must not block.
     pub async fn run<V: Stored + DeserializeOwned>(
-        self,
-        _store: Store<V>,
-        _on_change: impl Fn(&Change<V>) + Send + Sync,
-        _on_progress: impl Fn(u64) + Send + Sync,
-        _cancel: CancellationToken,
+        mut self,
+        store: Store<V>,
+        on_change: impl Fn(&Change<V>) + Send + Sync,
+        on_progress: impl Fn(u64) + Send + Sync,
+        cancel: CancellationToken,
     ) {
-        todo!()
+        let sink = Sink {
+            store: &store,
+            on_change,
+            on_progress,
+        };
+        cancel.run_until_cancelled(self.keep_current(&sink)).await;
     }
+
+    async fn keep_current<V, C, P>(&mut self, sink: &Sink<'_, V, C, P>)
+    where
+        V: Stored + DeserializeOwned,
+        C: Fn(&Change<V>) + Send + Sync,
+        P: Fn(u64) + Send + Sync,
+    {
+        let mut position = Position::Unknown;
+        let mut useless = 0;
+        loop {
+            let started = Instant::now();
+            let mut progressed = false;
+            let failure = self
+                .list_and_follow(sink, &mut position, &mut progressed)
+                .await;
+            self.counters.restarts.inc();
+            let was_good = progressed || started.elapsed() >= HEALTHY;
+            if was_good {
+                self.backoff.reset();
+                useless = 0;
+            }
+            let Some(failure) = failure else {
+                // The server ended the watch in its normal course.
+                if !was_good {
+                    tokio::time::sleep(self.backoff.next()).await;
+                }
+                continue;
+            };
+            let delay = self.delay_after(&failure);
+            match &failure {
+                Failure::Expired(_) => position = Position::Unknown,
+                Failure::NoStreaming(_) => self.streaming = false,
+                Failure::Refused { .. } | Failure::Garbled(_) => {
+                    useless += 1;
+                    if useless >= STUCK {
+                        useless = 0;
+                        position = Position::Unknown;
+                    }
+                }
+                Failure::Missing(_) | Failure::Transport(_) | Failure::Silent(_) => {}
+            }
+            self.report(&failure, delay);
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    fn delay_after(&mut self, failure: &Failure) -> Duration {
+        let delay = self.backoff.next();
+        match failure {
+            Failure::NoStreaming(_) => Duration::ZERO,
+            Failure::Missing(_) => delay.min(MISSING_CAP),
+            Failure::Refused {
+                retry_after: Some(asked),
+                ..
+            } => delay.max(*asked),
+            _ => delay,
+        }
+    }
+
+    /// Names a failure once, not at each attempt.
+    fn report(&self, failure: &Failure, delay: Duration) {
+        let state = match failure {
+            Failure::Expired(_) | Failure::NoStreaming(_) => WatchState::Listing,
+            Failure::Missing(_) => WatchState::Missing,
+            other => WatchState::Failing(other.to_string()),
+        };
+        let resource = self.resource;
+        let is_new = self.state.send_if_modified(|known| {
+            let is_new = *known != state;
+            *known = state;
+            is_new
+        });
+        if is_new {
+            tracing::warn!(%resource, %failure, ?delay, "watch interrupted");
+        } else {
+            tracing::debug!(%resource, %failure, ?delay, "watch interrupted");
+        }
+    }
+
+    fn report_live(&self) {
+        let before = self.state.send_replace(WatchState::Live);
+        if matches!(before, WatchState::Missing | WatchState::Failing(_)) {
+            tracing::info!(resource = %self.resource, %before, "watch recovered");
+        }
+    }
+
+    /// One connection's life. `None`: the server ended the watch.
+    async fn list_and_follow<V, C, P>(
+        &mut self,
+        sink: &Sink<'_, V, C, P>,
+        position: &mut Position,
+        progressed: &mut bool,
+    ) -> Option<Failure>
+    where
+        V: Stored + DeserializeOwned,
+        C: Fn(&Change<V>) + Send + Sync,
+        P: Fn(u64) + Send + Sync,
+    {
+        let ended = async {
+            let mut lines = match *position {
+                Position::Unknown if self.streaming => {
+                    let (lines, version) = self.stream_list(sink).await?;
+                    *position = Position::At(version);
+                    lines
+                }
+                Position::Unknown => {
+                    let version = self.page_list(sink).await?;
+                    *position = Position::At(version);
+                    self.resume(version).await?
+                }
+                Position::At(version) => self.resume(version).await?,
+            };
+            self.report_live();
+            let mut at = sink.store.resource_version();
+            while let Some(line) = lines.next(SILENCE).await? {
+                let before = at;
+                at = self.take(line, sink, at)?;
+                *position = Position::At(at);
+                *progressed |= at > before;
+            }
+            Ok(())
+        };
+        let ended: Result<(), Failure> = ended.await;
+        ended.err()
+    }
+
+    async fn resume(&self, version: u64) -> Result<Lines, Failure> {
+        let target = self.source.target().with("resourceVersion", version);
+        self.source.open(target, self.watch_time()).await
+    }
+
+    fn watch_time(&self) -> Duration {
+        self.backoff.between(WATCH_TIME.0, WATCH_TIME.1)
+    }
+
+    /// Takes one line of a watch into the store and returns how far it is complete by that.
+    fn take<V, C, P>(&self, line: &[u8], sink: &Sink<'_, V, C, P>, at: u64) -> Result<u64, Failure>
+    where
+        V: Stored + DeserializeOwned,
+        C: Fn(&Change<V>),
+        P: Fn(u64),
+    {
+        let event = decode::<V>(line)?;
+        let version = match &event {
+            Event::Put(object) | Event::Deleted(object) => object.resource_version(),
+            Event::Bookmark(mark) => mark.resource_version(),
+            Event::Error(status) => return Err(Failure::of_status(self.resource, status)),
+        };
+        if version <= at {
+            // A replayed event; applying it could bring a deleted object back.
+            return Ok(at);
+        }
+        self.counters.events.inc();
+        let changes = match event {
+            Event::Put(Decoded::Whole(object)) => sink.store.apply(object),
+            Event::Put(Decoded::Broken { identity, error }) => {
+                self.report_broken(&identity, &error);
+                // Another object of that name cannot be there any more.
+                let key = identity.key();
+                let known = sink.store.get(&key);
+                let replaced = known.filter(|known| known.uid() != identity.uid);
+                let removed = replaced.and_then(|known| sink.store.delete(&key, known.uid()));
+                removed.map(Change::removed).into_iter().collect()
+            }
+            Event::Deleted(object) => {
+                let removed = sink.store.delete(&object.key(), object.uid());
+                removed.map(Change::removed).into_iter().collect()
+            }
+            Event::Bookmark(_) | Event::Error(_) => Vec::new(),
+        };
+        sink.store.advance(version);
+        sink.tell(version, &changes);
+        Ok(version)
+    }
+
+    /// One object that cannot be decoded is skipped, and named: it does not stall the rest.
+    fn report_broken(&self, identity: &IdentityMeta, error: &serde_json::Error) {
+        self.counters.decode_errors.inc();
+        tracing::error!(
+            resource = %self.resource,
+            object = %identity.key(),
+            uid = identity.uid,
+            %error,
+            "object cannot be decoded and is left as it was known"
+        );
+    }
+}
+
+fn decode<V: DeserializeOwned>(line: &[u8]) -> Result<Event<V>, Failure> {
+    wire::event(line).map_err(|error| {
+        let start = line.get(..line.len().min(200)).unwrap_or_default();
+        Failure::Garbled(format!("{error}, in {:?}", String::from_utf8_lossy(start)))
+    })
 }

@@ -1,0 +1,213 @@
+//! What the barrier remembers; no locks, no wake-ups.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::recent::Recent;
+use super::{LIMIT, Owner};
+use crate::resource::Resource;
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) owners: HashMap<Arc<str>, Pending>,
+    resources: BTreeMap<Resource, Progress>,
+}
+
+/// What one owner waits for.
+pub(super) struct Pending {
+    pub(super) owner: Owner,
+    /// The newest own write by resource, as long as it was not seen.
+    writes: BTreeMap<Resource, u64>,
+    /// UIDs of objects that are to go.
+    deletes: BTreeSet<(Resource, Arc<str>)>,
+    /// Whether a sync was refused: only then somebody has to be woken.
+    pub(super) refused: bool,
+    pub(super) deadline: Instant,
+}
+
+/// What is known of one resource's store.
+#[derive(Default)]
+struct Progress {
+    seen: u64,
+    /// Objects seen gone or terminating a short while ago: their delete may not be recorded yet.
+    gone: Recent,
+    /// Owners by the version they wait for.
+    writes: BTreeSet<(u64, Arc<str>)>,
+    /// Owner by the object it waits for.
+    deletes: HashMap<Arc<str>, Arc<str>>,
+}
+
+impl Progress {
+    /// No watch feeds this resource: whoever waits for it waits in vain.
+    fn is_unwatched(&self) -> bool {
+        self.seen == 0
+    }
+}
+
+impl Pending {
+    fn is_complete(&self) -> bool {
+        self.writes.is_empty() && self.deletes.is_empty()
+    }
+}
+
+impl State {
+    pub(super) fn wrote(&mut self, owner: &Owner, resource: Resource, version: u64, now: Instant) {
+        let progress = self.resources.entry(resource).or_default();
+        if progress.is_unwatched() || progress.seen >= version {
+            return;
+        }
+        let pending = pending(&mut self.owners, owner, now);
+        let known = pending.writes.entry(resource).or_default();
+        if *known < version {
+            progress.writes.remove(&(*known, Arc::clone(&owner.uid)));
+            progress.writes.insert((version, Arc::clone(&owner.uid)));
+            *known = version;
+        }
+    }
+
+    pub(super) fn deleting(&mut self, owner: &Owner, resource: Resource, uid: &str, now: Instant) {
+        let progress = self.resources.entry(resource).or_default();
+        if progress.is_unwatched() || progress.gone.contains(uid) {
+            return;
+        }
+        let uid: Arc<str> = uid.into();
+        progress
+            .deletes
+            .insert(Arc::clone(&uid), Arc::clone(&owner.uid));
+        pending(&mut self.owners, owner, now)
+            .deletes
+            .insert((resource, uid));
+    }
+
+    /// Takes a delete back. The owner, if that was the last thing it waited for.
+    pub(super) fn failed_delete(
+        &mut self,
+        owner: &Owner,
+        resource: Resource,
+        uid: &str,
+    ) -> Option<Pending> {
+        if let Some(progress) = self.resources.get_mut(&resource) {
+            progress.deletes.remove(uid);
+        }
+        self.complete_delete(&owner.uid, resource, uid)
+    }
+
+    /// The owners that waited for nothing but versions up to this one, by version and UID.
+    pub(super) fn seen(&mut self, resource: Resource, version: u64) -> Vec<Pending> {
+        let progress = self.resources.entry(resource).or_default();
+        progress.seen = progress.seen.max(version);
+        let mut caught_up = Vec::new();
+        while progress
+            .writes
+            .first()
+            .is_some_and(|(waits_for, _)| *waits_for <= progress.seen)
+        {
+            caught_up.extend(progress.writes.pop_first());
+        }
+        caught_up
+            .into_iter()
+            .filter_map(|(_, uid)| {
+                let pending = self.owners.get_mut(&uid)?;
+                pending.writes.remove(&resource);
+                self.take_if_complete(&uid)
+            })
+            .collect()
+    }
+
+    /// The owner that waited for nothing but this object to go.
+    pub(super) fn gone(&mut self, resource: Resource, uid: &str) -> Option<Pending> {
+        let progress = self.resources.entry(resource).or_default();
+        progress.gone.insert(uid);
+        let owner = progress.deletes.remove(uid)?;
+        self.complete_delete(&owner, resource, uid)
+    }
+
+    pub(super) fn forget(&mut self, owner_uid: &str) -> Option<Pending> {
+        let pending = self.owners.remove(owner_uid)?;
+        for (resource, version) in &pending.writes {
+            if let Some(progress) = self.resources.get_mut(resource) {
+                progress
+                    .writes
+                    .remove(&(*version, Arc::clone(&pending.owner.uid)));
+            }
+        }
+        for (resource, object) in &pending.deletes {
+            if let Some(progress) = self.resources.get_mut(resource) {
+                progress.deletes.remove(object);
+            }
+        }
+        Some(pending)
+    }
+
+    /// Drops what is past its deadline, by UID.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<Pending> {
+        let mut expired: Vec<Arc<str>> = self
+            .owners
+            .iter()
+            .filter(|(_, pending)| pending.deadline <= now)
+            .map(|(uid, _)| Arc::clone(uid))
+            .collect();
+        expired.sort();
+        expired.iter().filter_map(|uid| self.forget(uid)).collect()
+    }
+
+    /// What an owner waits for, for people.
+    pub(super) fn describe(&self, pending: &Pending) -> String {
+        let mut text = String::new();
+        for (resource, version) in &pending.writes {
+            let seen = self.resources.get(resource).map_or(0, |known| known.seen);
+            let _ = write!(text, "{resource} at {version} (seen {seen}), ");
+        }
+        if let Some((resource, uid)) = pending.deletes.first() {
+            let count = pending.deletes.len();
+            let _ = write!(text, "{count} deletes, first {resource} with uid {uid}, ");
+        }
+        text.truncate(text.trim_end_matches(", ").len());
+        text
+    }
+
+    /// Whether nobody waits for anything; indexes included.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.owners.is_empty()
+            && self
+                .resources
+                .values()
+                .all(|progress| progress.writes.is_empty() && progress.deletes.is_empty())
+    }
+
+    fn complete_delete(&mut self, owner: &str, resource: Resource, uid: &str) -> Option<Pending> {
+        let pending = self.owners.get_mut(owner)?;
+        pending.deletes.remove(&(resource, Arc::from(uid)));
+        self.take_if_complete(owner)
+    }
+
+    fn take_if_complete(&mut self, owner: &str) -> Option<Pending> {
+        if self.owners.get(owner)?.is_complete() {
+            self.owners.remove(owner)
+        } else {
+            None
+        }
+    }
+}
+
+fn pending<'a>(
+    owners: &'a mut HashMap<Arc<str>, Pending>,
+    owner: &Owner,
+    now: Instant,
+) -> &'a mut Pending {
+    let pending = owners
+        .entry(Arc::clone(&owner.uid))
+        .or_insert_with(|| Pending {
+            owner: owner.clone(),
+            writes: BTreeMap::new(),
+            deletes: BTreeSet::new(),
+            refused: false,
+            deadline: now,
+        });
+    pending.deadline = now + LIMIT;
+    pending
+}
