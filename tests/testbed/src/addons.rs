@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::control_plane::ControlPlane;
 use crate::images::COREDNS;
 use crate::layout::{DNS_DOMAIN, DNS_SERVICE, node_name, pod_range};
-use crate::node::resolver;
+use crate::node::{has_server, resolver};
 use crate::process::Record;
 use crate::progress::Outcome;
 use crate::run;
@@ -21,7 +21,7 @@ use crate::wait;
 const CHUNK: usize = 100;
 const CALLS: usize = 4;
 /// How long nodes and DNS may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 const READY: &str = "Ready";
 
 impl ControlPlane<'_> {
@@ -29,7 +29,7 @@ impl ControlPlane<'_> {
     pub(crate) fn ensure_objects(&self) -> Result<Outcome> {
         let servers = resolver();
         // Without a reachable name server the plugin refuses to start.
-        let forward = if servers.contains("nameserver") {
+        let forward = if has_server(&servers) {
             "forward . /etc/resolv.conf"
         } else {
             ""

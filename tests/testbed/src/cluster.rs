@@ -23,6 +23,7 @@ use crate::network;
 use crate::node::Node;
 use crate::packages;
 use crate::pki::{Authority, Subject};
+use crate::process::end_strays;
 use crate::progress::{Outcome, Progress, step};
 use crate::upstream::Programs;
 
@@ -143,6 +144,12 @@ impl Cluster {
             &cluster.layout.saved(),
             &serde_json::to_string_pretty(&cluster.saved)?,
         )?;
+        let strays = end_strays(&cluster.layout)?;
+        if strays > 0 {
+            progress.note(&format!(
+                "ended {strays} processes that an interrupted run had left"
+            ));
+        }
         let before = before.map_or(0, |before| before.saved.config.nodes);
         cluster.converge(before, archives, progress)?;
         Ok(cluster)
@@ -292,7 +299,7 @@ impl Cluster {
         progress: &dyn Progress,
     ) -> Result<()> {
         let _lock = Lock::wait(&self.layout.lock(), || {
-            progress.note("waiting for another run that changes the cluster")
+            progress.note("waiting for another run that changes the cluster");
         })?;
         let mut config = self.saved.config.clone();
         controllers.clone_into(&mut config.controllers);

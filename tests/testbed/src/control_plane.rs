@@ -245,7 +245,7 @@ impl ControlPlane<'_> {
             arguments,
             inputs: vec![self.layout.kubeconfig("kube-controller-manager"), key, ca],
             ports: vec![CONTROLLER_MANAGER_PORT],
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
         };
         service.ensure(self.layout, || {
             self.is_port_healthy(CONTROLLER_MANAGER_PORT)
@@ -263,7 +263,7 @@ impl ControlPlane<'_> {
             arguments,
             inputs: vec![self.layout.kubeconfig("kube-scheduler")],
             ports: vec![SCHEDULER_PORT],
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
         };
         service.ensure(self.layout, || self.is_port_healthy(SCHEDULER_PORT))
     }
@@ -308,7 +308,7 @@ impl ControlPlane<'_> {
             arguments,
             inputs,
             ports: vec![KWOK_PORT],
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
         };
         service.ensure(self.layout, || {
             wait::answers(Ipv4Addr::LOCALHOST, KWOK_PORT, "/healthz")

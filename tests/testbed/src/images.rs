@@ -114,7 +114,7 @@ fn archive(
     let waiting = || {
         progress.note(&format!(
             "waiting for another run that makes the {name} images"
-        ))
+        ));
     };
     let _lock = Lock::wait(&cache.join(format!("{name}.lock")), waiting)?;
     if path.is_file() {

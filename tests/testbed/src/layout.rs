@@ -107,9 +107,13 @@ impl Layout {
         self.logs().join(format!("{name}.log"))
     }
 
-    /// The record of a running process of the control plane.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.state.join("run")
+    }
+
+    /// The record of a running process of the host: a service, or a node's first process.
     pub(crate) fn record(&self, name: &str) -> PathBuf {
-        self.state.join("run").join(format!("{name}.json"))
+        self.records().join(format!("{name}.json"))
     }
 
     pub(crate) fn etcd(&self) -> PathBuf {

@@ -185,6 +185,9 @@ pub(crate) fn remove() -> Vec<String> {
             left.push(format!("{what}: {error:#}"));
         }
     };
+    // The cables go by themselves a moment after the nodes.
+    let cables_gone = || Ok(our_links().iter().all(|link| link == BRIDGE).then_some(()));
+    let _ = wait::until(CABLE_LIMIT, "the end of the cables", cables_gone);
     for link in our_links() {
         keep(
             &format!("link {link}"),

@@ -25,12 +25,12 @@ use crate::run;
 use crate::upstream::Programs;
 use crate::wait;
 
-pub(crate) use files::resolver;
+pub(crate) use files::{has_server, resolver};
 
 /// Changes whenever a node that an older version started has to be started anew.
 const FORMAT: u32 = 1;
 /// How long a component may take to become healthy.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What a node's first process has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

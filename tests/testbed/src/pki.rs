@@ -53,19 +53,18 @@ impl Authority {
                     .ok()
                     .filter(|pem| pem.contains("END CERTIFICATE")),
             );
-        let (key, certificate) = match there {
-            Some(pair) => pair,
-            None => {
-                let key =
-                    KeyPair::generate().context("generate the key of the certificate authority")?;
-                let certificate = params
-                    .self_signed(&key)
-                    .context("sign the certificate authority")?
-                    .pem();
-                write_if_changed(&key_path, &key.serialize_pem())?;
-                write_if_changed(&certificate_path, &certificate)?;
-                (key, certificate)
-            }
+        let (key, certificate) = if let Some(pair) = there {
+            pair
+        } else {
+            let key =
+                KeyPair::generate().context("generate the key of the certificate authority")?;
+            let certificate = params
+                .self_signed(&key)
+                .context("sign the certificate authority")?
+                .pem();
+            write_if_changed(&key_path, &key.serialize_pem())?;
+            write_if_changed(&certificate_path, &certificate)?;
+            (key, certificate)
         };
         Ok(Self {
             folder: folder.to_owned(),

@@ -208,7 +208,7 @@ pub(crate) fn fingerprint(
     inputs: &[PathBuf],
 ) -> Result<String> {
     let mut hash = Sha256::new();
-    hash.update(format!("{program:?} {arguments:?}"));
+    hash.update(format!("{} {arguments:?}", program.display()));
     for input in inputs {
         hash.update(fs::read(input).with_context(|| format!("read {}", input.display()))?);
     }
@@ -258,6 +258,44 @@ pub(crate) fn marked(state: &Path) -> Vec<Identity> {
             })
         })
         .filter_map(Identity::of)
+        .collect()
+}
+
+/// Ends what belongs to the cluster and what no record names, which is what a run that was killed half-way leaves: it holds
+/// ports and locks that its successor needs. A process of a node counts with the node's first process.
+pub(crate) fn end_strays(layout: &Layout) -> Result<usize> {
+    let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let host = namespace(std::process::id());
+    let recorded: Vec<_> = recorded(layout)
+        .into_iter()
+        .map(|(_, record)| record.identity)
+        .collect();
+    let nodes: Vec<_> = recorded
+        .iter()
+        .map(|first| namespace(first.pid))
+        .filter(|node| *node != host)
+        .collect();
+    let mut ended = 0;
+    for process in marked(&layout.state) {
+        if !recorded.contains(&process) && !nodes.contains(&namespace(process.pid)) {
+            process.kill()?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
+
+/// The records of processes that are alive, by name.
+pub(crate) fn recorded(layout: &Layout) -> Vec<(String, Record)> {
+    let entries = fs::read_dir(layout.records())
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .filter_map(|entry| {
+            let record = Record::read(&entry.path()).filter(|record| record.identity.is_alive())?;
+            Some((entry.path().file_stem()?.to_str()?.to_owned(), record))
+        })
         .collect()
 }
 

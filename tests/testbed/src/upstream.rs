@@ -92,7 +92,7 @@ fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> 
         progress.note(&format!(
             "waiting for another run that builds {} {}",
             build.name, build.version
-        ))
+        ));
     };
     let _lock = Lock::wait(&cache.join(format!("{}.lock", build.name)), waiting)?;
     if folder.is_dir() {

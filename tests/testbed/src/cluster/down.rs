@@ -12,7 +12,7 @@ use crate::cgroups;
 use crate::kernel;
 use crate::layout::Layout;
 use crate::network;
-use crate::process::{Identity, Record, marked};
+use crate::process::{marked, recorded};
 use crate::progress::{Outcome, Progress, step};
 
 /// Ends the cluster and removes all of it but the logs: processes, namespaces, mounts, links, routes, rules, cgroups,
@@ -55,14 +55,10 @@ pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
 /// Nothing of a test cluster is worth a clean shutdown. The first process of a node takes the whole node with it, with the
 /// containers, which no record names.
 fn end_processes(layout: &Layout, left: &mut Vec<String>) -> usize {
-    let recorded = fs::read_dir(layout.state.join("run"))
+    let mut processes: Vec<_> = recorded(layout)
         .into_iter()
-        .flatten()
-        .flatten();
-    let mut processes: Vec<Identity> = recorded
-        .filter_map(|entry| Some(Record::read(&entry.path())?.identity))
+        .map(|(_, record)| record.identity)
         .collect();
-    processes.retain(|process| process.is_alive());
     processes.extend(marked(&layout.state));
     processes.sort_by_key(|process| process.pid);
     processes.dedup();

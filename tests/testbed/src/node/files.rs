@@ -192,29 +192,42 @@ fn pod_network(node: &Node<'_>) -> String {
 /// The name servers that a node can reach: a resolver on the host's loopback is none of them, and systemd's real list
 /// then stands elsewhere.
 pub(crate) fn resolver() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let reachable = |text: &str| -> String {
-        text.lines()
-            .filter(|line| !line.trim_start().starts_with('#'))
-            .filter(|line| {
-                !line
-                    .split_whitespace()
-                    .nth(1)
-                    .is_some_and(|server| server.starts_with("127.") || server == "::1")
-            })
-            .map(|line| format!("{line}\n"))
-            .collect()
-    };
-    let first = reachable(&read("/etc/resolv.conf"));
-    if has_server(&first) {
-        first
+    let read = |path: &str| reachable(&fs::read_to_string(path).unwrap_or_default());
+    let usual = read("/etc/resolv.conf");
+    if has_server(&usual) {
+        usual
     } else {
-        reachable(&read("/run/systemd/resolve/resolv.conf"))
+        read("/run/systemd/resolve/resolv.conf")
     }
+}
+
+/// The lines of a resolver configuration that hold in another network namespace too.
+fn reachable(text: &str) -> String {
+    let is_local = |line: &str| {
+        let server = line.split_whitespace().nth(1);
+        server.is_some_and(|server| server.starts_with("127.") || server == "::1")
+    };
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#') && !is_local(line));
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Whether a resolver configuration names a server at all.
 pub(crate) fn has_server(text: &str) -> bool {
     text.lines()
         .any(|line| line.trim_start().starts_with("nameserver"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_server, reachable};
+
+    #[test]
+    fn a_resolver_on_the_loopback_is_left_out() {
+        let text = "# by systemd\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch example.org\n";
+        assert_eq!(reachable(text), "nameserver 10.0.0.2\nsearch example.org\n");
+        assert!(has_server(&reachable(text)));
+        assert!(!has_server(&reachable("nameserver ::1\noptions edns0\n")));
+    }
 }

@@ -42,13 +42,12 @@ impl Stamp {
     /// An unstamped Kubernetes calls itself `v0.0.0-master+$Format:%H$`, which `kubectl version` and Helm refuse. The date
     /// is that of the pin, not of the build, so that a build can be repeated to the byte.
     pub(crate) fn linker_flags(self) -> String {
-        let mut flags = "-s -w".to_owned();
+        let mut flags = vec!["-s -w".to_owned()];
         match self {
             Self::None => {}
             Self::Containerd => {
-                flags += &format!(
-                    " -X github.com/containerd/containerd/v2/version.Version={CONTAINERD}"
-                );
+                let package = "github.com/containerd/containerd/v2/version";
+                flags.push(format!("-X {package}.Version={CONTAINERD}"));
             }
             Self::Kubernetes => {
                 let (major, minor) = KUBERNETES
@@ -67,12 +66,12 @@ impl Stamp {
                         ("gitTreeState", "clean"),
                         ("buildDate", "2026-11-21T00:00:00Z"),
                     ] {
-                        flags += &format!(" -X {package}.{name}={value}");
+                        flags.push(format!("-X {package}.{name}={value}"));
                     }
                 }
             }
         }
-        flags
+        flags.join(" ")
     }
 }
 
