@@ -36,20 +36,15 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// What a claim needs to know of an object beside its identity.
+/// An object that a selector can match.
 pub trait Claimable: Stored {
     /// The value of one label.
     fn label(&self, key: &str) -> Option<&str>;
-    /// Whether the object is being deleted.
-    fn is_deleting(&self) -> bool;
 }
 
 impl Claimable for Pod {
     fn label(&self, key: &str) -> Option<&str> {
         Pod::label(self, key)
-    }
-    fn is_deleting(&self) -> bool {
-        self.deleting.is_some()
     }
 }
 
@@ -59,9 +54,6 @@ where
 {
     fn label(&self, key: &str) -> Option<&str> {
         self.metadata.labels.get(key).map(String::as_str)
-    }
-    fn is_deleting(&self) -> bool {
-        self.metadata.is_deleting()
     }
 }
 
@@ -88,7 +80,7 @@ pub fn claim(owner: &Owner<'_>, object: &impl Claimable) -> Claim {
         Some(_) if matches() => Claim::Keep,
         Some(_) if owner.deleting => Claim::Ignore,
         Some(_) => Claim::Release,
-        None if owner.deleting || object.is_deleting() => Claim::Ignore,
+        None if owner.deleting || object.has_deletion_timestamp() => Claim::Ignore,
         None if object.namespace() != owner.namespace => Claim::Ignore,
         None if matches() => Claim::Adopt,
         None => Claim::Ignore,

@@ -114,7 +114,7 @@ fn the_least_pod_is_read() {
             "labels": null, "annotations": null, "ownerReferences": null,
             "creationTimestamp": null, "resourceVersion": null,
         }),
-        json!({"nodeName": null, "initContainers": null}),
+        json!({"nodeName": "", "initContainers": null}),
         json!({"phase": null, "conditions": null, "containerStatuses": null, "initContainerStatuses": null}),
     );
     assert_eq!(

@@ -86,6 +86,7 @@ fn rule_6_lately_ready_before_long_ready() {
     );
     // Since nobody knows when: first.
     check("", "a Running Ready@1s; b Running Ready@?", expect!["b a"]);
+    check("", "a Running Ready@-9s; b Running Ready@?", expect!["b a"]);
     // In the future, since clocks differ: before those in the past.
     check(
         "",

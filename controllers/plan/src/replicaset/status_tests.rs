@@ -150,10 +150,10 @@ fn adopted_pods_are_counted() {
 #[test]
 fn fully_labelled_pods_have_every_label_of_the_template() {
     check(
-        "replicas=3 template=app=web,tier=front | a Running; b Running labels=app=web,tier=front; \
-         c Running labels=app=web,tier=front,extra=1",
+        "replicas=4 template=app=web,tier=front | a Running; b Running labels=app=web,tier=front; \
+         c Running labels=app=web,tier=front,extra=1; d Running labels=app=web,tier=back",
         &nothing_done(),
-        expect!["3 replicas, 2 labelled, 0 ready, 0 available, 0 terminating, generation 1"],
+        expect!["4 replicas, 2 labelled, 0 ready, 0 available, 0 terminating, generation 1"],
     );
 }
 
@@ -244,6 +244,28 @@ fn a_failed_deletion_becomes_a_condition() {
             1 replicas, 1 labelled, 0 ready, 0 available, 0 terminating, generation 1
             ReplicaFailure=True FailedDelete since 12:00:00: exceeded quota"]],
     );
+}
+
+#[test]
+fn a_failure_is_written_at_once_even_after_some_creations() {
+    check(
+        "replicas=3 |",
+        &failed(1, FailureReason::FailedCreate),
+        expect![[r"
+            0 replicas, 0 labelled, 0 ready, 0 available, 0 terminating, generation 1
+            ReplicaFailure=True FailedCreate since 12:00:00: exceeded quota"]],
+    );
+}
+
+#[test]
+fn transition_times_are_whole_seconds() {
+    // As the API stores them: a finer time would differ from what is read back.
+    let scene = Scene::parse("replicas=3 |");
+    let mut observed = scene.observed();
+    observed.now += jiff::SignedDuration::from_millis(750);
+    let status = status(&observed, &failed(0, FailureReason::FailedCreate)).unwrap();
+    let since = status.conditions[0].last_transition_time;
+    assert_eq!(since, Some(scene.observed().now));
 }
 
 #[test]
@@ -377,6 +399,12 @@ fn conditions_move_on_from_one_state_to_the_next() {
         Ready=False LessLabelled since 11:00:00: 1 of 2 replicas exist
         Reconciling=True LessLabelled since 12:00:00: 1 of 2 replicas exist"]]
     .assert_eq(&render(Some(&busy)));
+    let stuck = written(&busy, "replicas=2 selector= extras |");
+    expect![[r"
+        1 replicas, 1 labelled, 1 ready, 1 available, 0 terminating, generation 1, selector app=web
+        Ready=False SelectingAll since 10:00:00: This replica set is selecting all pods. A non-empty selector is required.
+        Stalled=True SelectingAll since 12:00:00: This replica set is selecting all pods. A non-empty selector is required."]]
+    .assert_eq(&render(Some(&stuck)));
     let done = written(
         &busy,
         "replicas=2 extras | a Running Ready; b Running Ready",

@@ -244,7 +244,7 @@ fn the_set_looks_again_when_a_pod_becomes_available() {
         expect!["nothing"],
     );
     check(
-        "replicas=1 minReady=-5 | a Running Ready@1s",
+        "replicas=1 minReady=-5 | a Running Ready@-30s",
         expect!["nothing"],
     );
     // The earliest of several.
