@@ -17,7 +17,10 @@ pub struct Kind {
 
 /// Every CustomResourceDefinition, in the order of the plural names.
 pub fn crds() -> Result<Vec<Kind>, serde_json::Error> {
-    let mut kinds = [Deployment::crd(), ReplicaSet::crd()].map(finish).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut kinds = [Deployment::crd(), ReplicaSet::crd()]
+        .map(finish)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
     kinds.sort_by(|a, b| a.plural.cmp(&b.plural));
     Ok(kinds)
 }
@@ -26,9 +29,11 @@ fn finish(definition: CustomResourceDefinition) -> Result<Kind, serde_json::Erro
     let plural = definition.spec.names.plural.clone();
     let mut definition = serde_json::to_value(definition)?;
     tidy(&mut definition);
-    // Written by the API server and not by us.
-    if let Some(root) = definition.as_object_mut() {
-        root.remove("status");
+    if let Some(status) = definition
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
+        .and_then(Value::as_object_mut)
+    {
+        status.remove("nullable");
     }
     Ok(Kind { plural, definition })
 }

@@ -1,6 +1,9 @@
 //! `Deployment` of `apps.ironkeel.dev/v1`.
 
-#![expect(unreachable_pub, reason = "KubeSchema copies each struct into a function")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct into a function"
+)]
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::core::{Message, Reason, Rule};
@@ -95,7 +98,10 @@ pub struct DeploymentStrategy {
 
 impl Default for DeploymentStrategy {
     fn default() -> Self {
-        Self { kind: StrategyType::default(), rolling_update: Some(RollingUpdate::default()) }
+        Self {
+            kind: StrategyType::default(),
+            rolling_update: Some(RollingUpdate::default()),
+        }
     }
 }
 
@@ -128,7 +134,10 @@ pub struct RollingUpdate {
 
 impl Default for RollingUpdate {
     fn default() -> Self {
-        Self { max_unavailable: quarter(), max_surge: quarter() }
+        Self {
+            max_unavailable: quarter(),
+            max_surge: quarter(),
+        }
     }
 }
 
@@ -208,9 +217,12 @@ fn name_leaves_room() -> Rule {
 }
 
 fn count_or_percent() -> Rule {
-    Rule::new("type(self) == int ? self >= 0 : string(self).matches('^[0-9]+%$')").message(Message::Expression(
-        "string(self) + ' is neither a whole number from 0 nor a percentage such as 25%'".to_owned(),
-    ))
+    Rule::new("type(self) == int ? self >= 0 : string(self).matches('^[0-9]+%$')").message(
+        Message::Expression(
+            "string(self) + ' is neither a whole number from 0 nor a percentage such as 25%'"
+                .to_owned(),
+        ),
+    )
 }
 
 fn at_most_all() -> Rule {

@@ -15,8 +15,8 @@
 pub mod condition;
 mod crd;
 pub mod deployment;
-pub mod replica_set;
 pub mod rbac;
+pub mod replica_set;
 pub mod selector;
 pub mod template;
 

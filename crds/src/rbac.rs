@@ -72,7 +72,11 @@ const fn rule(
     resources: &'static [&'static str],
     verbs: &'static [&'static str],
 ) -> Rule {
-    Rule { api_groups, resources, verbs }
+    Rule {
+        api_groups,
+        resources,
+        verbs,
+    }
 }
 
 /// Events are created, and patched when one repeats.
@@ -88,7 +92,11 @@ pub const GRANTS: &[Grant] = &[
         identity: "controller-manager",
         mode: Mode::Crd,
         rules: &[
-            rule(OURS, &["deployments", "replicasets"], &["get", "list", "watch"]),
+            rule(
+                OURS,
+                &["deployments", "replicasets"],
+                &["get", "list", "watch"],
+            ),
             rule(CORE, &["pods"], &["get", "list", "watch"]),
         ],
     },
@@ -96,8 +104,16 @@ pub const GRANTS: &[Grant] = &[
         identity: "controller-manager",
         mode: Mode::Native,
         rules: &[
-            rule(APPS, &["deployments", "replicasets"], &["get", "list", "watch"]),
-            rule(CORE, &["pods", "replicationcontrollers"], &["get", "list", "watch"]),
+            rule(
+                APPS,
+                &["deployments", "replicasets"],
+                &["get", "list", "watch"],
+            ),
+            rule(
+                CORE,
+                &["pods", "replicationcontrollers"],
+                &["get", "list", "watch"],
+            ),
         ],
     },
     Grant {
@@ -109,7 +125,11 @@ pub const GRANTS: &[Grant] = &[
             rule(OURS, &["deployments/status"], &["patch"]),
             // A ReplicaSet's ownerReference blocks the owner's deletion, which asks for this right.
             rule(OURS, &["deployments/finalizers"], &["update"]),
-            rule(OURS, &["replicasets"], &["create", "delete", "get", "patch"]),
+            rule(
+                OURS,
+                &["replicasets"],
+                &["create", "delete", "get", "patch"],
+            ),
             EVENTS,
         ],
     },
@@ -120,7 +140,11 @@ pub const GRANTS: &[Grant] = &[
             rule(APPS, &["deployments"], &["get", "patch"]),
             rule(APPS, &["deployments/status"], &["patch"]),
             rule(APPS, &["deployments/finalizers"], &["update"]),
-            rule(APPS, &["replicasets"], &["create", "delete", "get", "patch"]),
+            rule(
+                APPS,
+                &["replicasets"],
+                &["create", "delete", "get", "patch"],
+            ),
             EVENTS,
         ],
     },
@@ -176,7 +200,12 @@ const VIEW: Rule = rule(
 /// Writing our kinds, as upstream's `edit` writes `apps`: everything but the status.
 const EDIT: Rule = rule(
     OURS,
-    &["deployments", "deployments/scale", "replicasets", "replicasets/scale"],
+    &[
+        "deployments",
+        "deployments/scale",
+        "replicasets",
+        "replicasets/scale",
+    ],
     &["create", "delete", "deletecollection", "patch", "update"],
 );
 
@@ -184,9 +213,18 @@ const EDIT: Rule = rule(
 ///
 /// `admin` is no more than `edit`, as it is upstream for workloads.
 pub const AGGREGATES: &[Aggregate] = &[
-    Aggregate { role: "view", rules: &[VIEW] },
-    Aggregate { role: "edit", rules: &[VIEW, EDIT] },
-    Aggregate { role: "admin", rules: &[VIEW, EDIT] },
+    Aggregate {
+        role: "view",
+        rules: &[VIEW],
+    },
+    Aggregate {
+        role: "edit",
+        rules: &[VIEW, EDIT],
+    },
+    Aggregate {
+        role: "admin",
+        rules: &[VIEW, EDIT],
+    },
 ];
 
 #[cfg(test)]

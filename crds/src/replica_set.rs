@@ -1,6 +1,9 @@
 //! `ReplicaSet` of `apps.ironkeel.dev/v1`.
 
-#![expect(unreachable_pub, reason = "KubeSchema copies each struct into a function")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct into a function"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -26,13 +29,50 @@ use crate::template::{self, PodTemplate};
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
-    printcolumn(name = "Desired", type_ = "integer", json_path = ".spec.replicas", description = "Wanted pods"),
-    printcolumn(name = "Current", type_ = "integer", json_path = ".status.replicas", description = "Pods that exist and are not terminating"),
-    printcolumn(name = "Ready", type_ = "integer", json_path = ".status.readyReplicas", description = "Pods that are ready"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Containers", type_ = "string", json_path = ".spec.template.spec.containers[*].name", priority = 1, description = "Name of the first container"),
-    printcolumn(name = "Images", type_ = "string", json_path = ".spec.template.spec.containers[*].image", priority = 1, description = "Image of the first container"),
-    printcolumn(name = "Selector", type_ = "string", json_path = ".status.selector", priority = 1, description = "Which pods belong to the ReplicaSet"),
+    printcolumn(
+        name = "Desired",
+        type_ = "integer",
+        json_path = ".spec.replicas",
+        description = "Wanted pods"
+    ),
+    printcolumn(
+        name = "Current",
+        type_ = "integer",
+        json_path = ".status.replicas",
+        description = "Pods that exist and are not terminating"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "integer",
+        json_path = ".status.readyReplicas",
+        description = "Pods that are ready"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Containers",
+        type_ = "string",
+        json_path = ".spec.template.spec.containers[*].name",
+        priority = 1,
+        description = "Name of the first container"
+    ),
+    printcolumn(
+        name = "Images",
+        type_ = "string",
+        json_path = ".spec.template.spec.containers[*].image",
+        priority = 1,
+        description = "Image of the first container"
+    ),
+    printcolumn(
+        name = "Selector",
+        type_ = "string",
+        json_path = ".status.selector",
+        priority = 1,
+        description = "Which pods belong to the ReplicaSet"
+    )
 )]
 #[x_kube(
     validation = selector::labels_match_template(),

@@ -4,7 +4,10 @@
 //! by the largest input that the schema allows, so the selector has limits that upstream lacks:
 //! 64 labels, 64 expressions and 64 values each.
 
-#![expect(unreachable_pub, reason = "KubeSchema copies each struct into a function")]
+#![expect(
+    unreachable_pub,
+    reason = "KubeSchema copies each struct into a function"
+)]
 
 use std::collections::BTreeMap;
 

@@ -56,9 +56,14 @@ impl Definitions {
     /// The schema without references, descriptions or anything that a structural schema refuses.
     fn expand(&self, node: &Value) -> Value {
         if let Some(name) = node.get("$ref").and_then(Value::as_str) {
-            return self.expand_definition(name.rsplit(['/', '.']).next().unwrap_or(name), &self.0[last_path(name)]);
+            return self.expand_definition(
+                name.rsplit(['/', '.']).next().unwrap_or(name),
+                &self.0[last_path(name)],
+            );
         }
-        let Value::Object(node) = node else { return node.clone() };
+        let Value::Object(node) = node else {
+            return node.clone();
+        };
         let mut out = Map::new();
         for (key, value) in node {
             match key.as_str() {
@@ -85,10 +90,16 @@ impl Definitions {
         };
         let required: Vec<&str> = required_of(name, definition);
         let mut fields = Map::new();
-        for (field, schema) in properties.iter().filter(|(field, _)| is_described(name, field)) {
+        for (field, schema) in properties
+            .iter()
+            .filter(|(field, _)| is_described(name, field))
+        {
             let mut schema = adjust(name, field, self.expand(schema));
             let optional = !required.contains(&field.as_str());
-            if let (true, Some(object)) = (optional && !schema_is_closed(&schema), schema.as_object_mut()) {
+            if let (true, Some(object)) = (
+                optional && !schema_is_closed(&schema),
+                schema.as_object_mut(),
+            ) {
                 object.insert("nullable".to_owned(), json!(true));
             }
             fields.insert(field.clone(), schema);
@@ -118,13 +129,23 @@ fn required_of<'a>(name: &str, definition: &'a Value) -> Vec<&'a str> {
         return vec!["spec"];
     }
     let list = definition.get("required").and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// Of a template's metadata only the fields that a person writes are described; others survive as unknown ones.
 fn is_described(name: &str, field: &str) -> bool {
-    const WRITTEN: [&str; 7] =
-        ["annotations", "creationTimestamp", "finalizers", "generateName", "labels", "name", "namespace"];
+    const WRITTEN: [&str; 7] = [
+        "annotations",
+        "creationTimestamp",
+        "finalizers",
+        "generateName",
+        "labels",
+        "name",
+        "namespace",
+    ];
     name != "ObjectMeta" || WRITTEN.contains(&field)
 }
 
@@ -152,11 +173,15 @@ fn adjust(name: &str, field: &str, mut schema: Value) -> Value {
     if markers::SETS.contains(&(name, field)) {
         schema["x-kubernetes-list-type"] = json!("set");
     }
-    if let Some((_, _, keys)) = markers::LIST_MAPS.iter().find(|(owner, list, _)| (*owner, *list) == (name, field)) {
+    if let Some((_, _, keys)) = markers::LIST_MAPS
+        .iter()
+        .find(|(owner, list, _)| (*owner, *list) == (name, field))
+    {
         schema["x-kubernetes-list-type"] = json!("map");
         schema["x-kubernetes-list-map-keys"] = json!(keys);
-        for (_, _, key, default) in
-            markers::KEY_DEFAULTS.iter().filter(|(owner, list, _, _)| (*owner, *list) == (name, field))
+        for (_, _, key, default) in markers::KEY_DEFAULTS
+            .iter()
+            .filter(|(owner, list, _, _)| (*owner, *list) == (name, field))
         {
             if let Some(key) = schema["items"]["properties"][*key].as_object_mut() {
                 key.insert("default".to_owned(), json!(default));

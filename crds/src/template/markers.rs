@@ -17,14 +17,20 @@ pub(super) const LIST_MAPS: &[(&str, &str, &[&str])] = &[
     ("PodSpec", "initContainers", &["name"]),
     ("PodSpec", "resourceClaims", &["name"]),
     ("PodSpec", "schedulingGates", &["name"]),
-    ("PodSpec", "topologySpreadConstraints", &["topologyKey", "whenUnsatisfiable"]),
+    (
+        "PodSpec",
+        "topologySpreadConstraints",
+        &["topologyKey", "whenUnsatisfiable"],
+    ),
     ("PodSpec", "volumes", &["name"]),
     ("ResourceRequirements", "claims", &["name"]),
 ];
 
 /// Keys that upstream does not require: type, field, key, and the default that upstream has for it.
-pub(super) const KEY_DEFAULTS: &[(&str, &str, &str, &str)] =
-    &[("Container", "ports", "protocol", "TCP"), ("PodSpec", "imagePullSecrets", "name", "")];
+pub(super) const KEY_DEFAULTS: &[(&str, &str, &str, &str)] = &[
+    ("Container", "ports", "protocol", "TCP"),
+    ("PodSpec", "imagePullSecrets", "name", ""),
+];
 
 /// Lists of scalars that merge as sets: type, field.
 pub(super) const SETS: &[(&str, &str)] = &[
@@ -61,14 +67,29 @@ pub(super) const ATOMIC_LISTS: &[(&str, &str)] = &[
     ("DownwardAPIVolumeSource", "items"),
     ("HTTPGetAction", "httpHeaders"),
     ("LabelSelector", "matchExpressions"),
-    ("NodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
+    (
+        "NodeAffinity",
+        "preferredDuringSchedulingIgnoredDuringExecution",
+    ),
     ("NodeSelector", "nodeSelectorTerms"),
     ("NodeSelectorTerm", "matchExpressions"),
     ("NodeSelectorTerm", "matchFields"),
-    ("PodAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
-    ("PodAffinity", "requiredDuringSchedulingIgnoredDuringExecution"),
-    ("PodAntiAffinity", "preferredDuringSchedulingIgnoredDuringExecution"),
-    ("PodAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution"),
+    (
+        "PodAffinity",
+        "preferredDuringSchedulingIgnoredDuringExecution",
+    ),
+    (
+        "PodAffinity",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+    ),
+    (
+        "PodAntiAffinity",
+        "preferredDuringSchedulingIgnoredDuringExecution",
+    ),
+    (
+        "PodAntiAffinity",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+    ),
     ("PodDNSConfig", "options"),
     ("PodSecurityContext", "sysctls"),
     ("PodSpec", "readinessGates"),
