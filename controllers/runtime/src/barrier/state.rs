@@ -31,20 +31,14 @@ pub(super) struct Pending {
 /// What is known of one resource's store.
 #[derive(Default)]
 struct Progress {
-    seen: u64,
+    /// How far the store is complete; `None` as long as no watch has fed it.
+    seen: Option<u64>,
     /// Objects seen gone or terminating a short while ago: their delete may not be recorded yet.
     gone: Recent,
     /// Owners by the version they wait for.
     writes: BTreeSet<(u64, Arc<str>)>,
     /// Owner by the object it waits for.
     deletes: HashMap<Arc<str>, Arc<str>>,
-}
-
-impl Progress {
-    /// No watch feeds this resource: whoever waits for it waits in vain.
-    fn is_unwatched(&self) -> bool {
-        self.seen == 0
-    }
 }
 
 impl Pending {
@@ -56,7 +50,8 @@ impl Pending {
 impl State {
     pub(super) fn wrote(&mut self, owner: &Owner, resource: Resource, version: u64, now: Instant) {
         let progress = self.resources.entry(resource).or_default();
-        if progress.is_unwatched() || progress.seen >= version {
+        // Without a watch of the resource nobody could end the wait.
+        if progress.seen.is_none_or(|seen| seen >= version) {
             return;
         }
         let pending = pending(&mut self.owners, owner, now);
@@ -70,7 +65,7 @@ impl State {
 
     pub(super) fn deleting(&mut self, owner: &Owner, resource: Resource, uid: &str, now: Instant) {
         let progress = self.resources.entry(resource).or_default();
-        if progress.is_unwatched() || progress.gone.contains(uid) {
+        if progress.seen.is_none() || progress.gone.contains(uid) {
             return;
         }
         let uid: Arc<str> = uid.into();
@@ -98,12 +93,13 @@ impl State {
     /// The owners that waited for nothing but versions up to this one, by version and UID.
     pub(super) fn seen(&mut self, resource: Resource, version: u64) -> Vec<Pending> {
         let progress = self.resources.entry(resource).or_default();
-        progress.seen = progress.seen.max(version);
+        let seen = progress.seen.map_or(version, |seen| seen.max(version));
+        progress.seen = Some(seen);
         let mut caught_up = Vec::new();
         while progress
             .writes
             .first()
-            .is_some_and(|(waits_for, _)| *waits_for <= progress.seen)
+            .is_some_and(|(waits_for, _)| *waits_for <= seen)
         {
             caught_up.extend(progress.writes.pop_first());
         }
@@ -158,7 +154,8 @@ impl State {
     pub(super) fn describe(&self, pending: &Pending) -> String {
         let mut text = String::new();
         for (resource, version) in &pending.writes {
-            let seen = self.resources.get(resource).map_or(0, |known| known.seen);
+            let seen = self.resources.get(resource).and_then(|known| known.seen);
+            let seen = seen.unwrap_or_default();
             let _ = write!(text, "{resource} at {version} (seen {seen}), ");
         }
         if let Some((resource, uid)) = pending.deletes.first() {
