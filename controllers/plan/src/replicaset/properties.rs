@@ -63,7 +63,7 @@ fn upstream_prefers(a: &Pod, b: &Pod, siblings: &BTreeMap<Arc<str>, usize>) -> O
     let crowd = |pod: &Pod| pod.node.as_ref().map_or(0, |node| siblings[node]);
     // Unknown times come first; others by the floor of the logarithm of their age.
     let bucket = |at: Option<Timestamp>| {
-        let age = |at| crate::fixture::now().duration_since(at).as_nanos() as f64;
+        let age = |at| 1e9 * crate::fixture::now().duration_since(at).as_secs_f64();
         at.map(|at| age(at).log2() as i64)
     };
     let by_time = |a_time: Option<Timestamp>, b_time: Option<Timestamp>| {

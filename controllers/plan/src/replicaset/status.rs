@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Claimed, Fault, Observed, Outcome, wanted};
+use crate::condition::{self, FALSE, TRUE};
 use crate::pod::Pod;
 use crate::template::Template;
 use crate::workload::{Condition, ReplicaSetStatus};
@@ -101,14 +102,14 @@ fn has_labels_of(pod: &Pod, template: &Template) -> bool {
 fn report_failure(status: &mut ReplicaSetStatus, outcome: &Outcome, now: Timestamp) {
     let conditions = &mut status.conditions;
     match &outcome.failure {
-        None => conditions.retain(|condition| condition.kind != REPLICA_FAILURE),
+        None => condition::remove(conditions, REPLICA_FAILURE),
         Some(failure) => {
-            if !conditions.iter().any(|one| one.kind == REPLICA_FAILURE) {
+            if condition::find(conditions, REPLICA_FAILURE).is_none() {
                 let reason = failure.reason.as_str();
                 set(
                     conditions,
                     REPLICA_FAILURE,
-                    "True",
+                    TRUE,
                     reason,
                     &failure.message,
                     now,
@@ -122,10 +123,7 @@ fn report_failure(status: &mut ReplicaSetStatus, outcome: &Outcome, now: Timesta
 /// judges a native ReplicaSet. Absent means false for `Reconciling` and `Stalled`.
 fn report_progress(status: &mut ReplicaSetStatus, wanted: usize, now: Timestamp) {
     let wanted = saturate(wanted);
-    let failure = status
-        .conditions
-        .iter()
-        .find(|condition| condition.kind == REPLICA_FAILURE);
+    let failure = condition::find(&status.conditions, REPLICA_FAILURE);
     let unfinished: Option<(String, String)> = if let Some(failure) = failure {
         Some((failure.reason.clone(), failure.message.clone()))
     } else if status.fully_labeled_replicas < wanted {
@@ -150,40 +148,33 @@ fn report_progress(status: &mut ReplicaSetStatus, wanted: usize, now: Timestamp)
         None
     };
     let conditions = &mut status.conditions;
-    conditions.retain(|condition| condition.kind != STALLED);
+    condition::remove(conditions, STALLED);
     if let Some((reason, message)) = unfinished {
-        set(conditions, RECONCILING, "True", &reason, &message, now);
-        set(conditions, READY, "False", &reason, &message, now);
+        set(conditions, RECONCILING, TRUE, &reason, &message, now);
+        set(conditions, READY, FALSE, &reason, &message, now);
     } else {
-        conditions.retain(|condition| condition.kind != RECONCILING);
+        condition::remove(conditions, RECONCILING);
         let message = format!("{wanted} of {wanted} replicas are available");
-        set(conditions, READY, "True", "Available", &message, now);
+        set(
+            conditions,
+            READY,
+            TRUE,
+            "AllReplicasAvailable",
+            &message,
+            now,
+        );
     }
 }
 
 /// The kstatus conditions of a set that cannot be acted on.
 fn report_stalled(status: &mut ReplicaSetStatus, fault: &Fault, now: Timestamp) {
     let conditions = &mut status.conditions;
-    conditions.retain(|condition| condition.kind != RECONCILING);
-    set(
-        conditions,
-        STALLED,
-        "True",
-        fault.reason,
-        &fault.message,
-        now,
-    );
-    set(
-        conditions,
-        READY,
-        "False",
-        fault.reason,
-        &fault.message,
-        now,
-    );
+    condition::remove(conditions, RECONCILING);
+    set(conditions, STALLED, TRUE, fault.reason, &fault.message, now);
+    set(conditions, READY, FALSE, fault.reason, &fault.message, now);
 }
 
-/// Adds or updates a condition in its place; its transition time moves with `status` only.
+/// Sets a condition in its place; a set's conditions have no update time.
 fn set(
     conditions: &mut Vec<Condition>,
     kind: &str,
@@ -192,27 +183,7 @@ fn set(
     message: &str,
     now: Timestamp,
 ) {
-    let known = conditions.iter().position(|one| one.kind == kind);
-    let since = known
-        .map(|at| &conditions[at])
-        .filter(|one| one.status == status)
-        .and_then(|one| one.last_transition_time)
-        .unwrap_or_else(|| whole_seconds(now));
-    let condition = Condition {
-        kind: kind.to_owned(),
-        status: status.to_owned(),
-        last_update_time: None,
-        last_transition_time: Some(since),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-    };
-    match known {
-        Some(at) => conditions[at] = condition,
-        None => conditions.push(condition),
-    }
-}
-
-/// `now` as the API stores times.
-fn whole_seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
+    let mut fresh = condition::new(kind, status, reason, message.to_owned(), now);
+    fresh.last_update_time = None;
+    condition::set_exactly(conditions, fresh);
 }

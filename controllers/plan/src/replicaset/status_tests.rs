@@ -340,14 +340,14 @@ fn our_own_kind_says_when_it_is_done() {
         &nothing_done(),
         expect![[r"
             1 replicas, 1 labelled, 1 ready, 1 available, 0 terminating, generation 1, selector app=web
-            Ready=True Available since 12:00:00: 1 of 1 replicas are available"]],
+            Ready=True AllReplicasAvailable since 12:00:00: 1 of 1 replicas are available"]],
     );
     check(
         "replicas=0 extras |",
         &nothing_done(),
         expect![[r"
             0 replicas, 0 labelled, 0 ready, 0 available, 0 terminating, generation 1, selector app=web
-            Ready=True Available since 12:00:00: 0 of 0 replicas are available"]],
+            Ready=True AllReplicasAvailable since 12:00:00: 0 of 0 replicas are available"]],
     );
 }
 
@@ -411,7 +411,7 @@ fn conditions_move_on_from_one_state_to_the_next() {
     );
     expect![[r"
         2 replicas, 2 labelled, 2 ready, 2 available, 0 terminating, generation 1, selector app=web
-        Ready=True Available since 12:00:00: 2 of 2 replicas are available"]]
+        Ready=True AllReplicasAvailable since 12:00:00: 2 of 2 replicas are available"]]
     .assert_eq(&render(Some(&done)));
     let mut scene = Scene::parse("replicas=2 extras | a Running Ready; b Running Ready");
     scene.set.status = done;
