@@ -117,6 +117,8 @@ fn show(value: &IntOrString) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use super::*;
     use expect_test::{Expect, expect};
 
@@ -143,7 +145,7 @@ mod tests {
                 Ok(Bounds { surge, unavailable }) => format!("+{surge} -{unavailable}"),
                 Err(error) => error.to_string(),
             };
-            shown += &format!("{case}: {answer}\n");
+            writeln!(shown, "{case}: {answer}").unwrap();
         }
         expected.assert_eq(&shown);
     }

@@ -36,7 +36,7 @@ impl Template {
     /// same pods, another one for each number of `collisions`.
     pub fn hash(&self, collisions: Option<i32>) -> String {
         let mut sum = Fnv32a::default();
-        write(&mut sum, Place::Template, "", &self.0);
+        write(&mut sum, Place::Template, &self.0);
         name_of(sum, collisions)
     }
 
@@ -185,7 +185,7 @@ fn same_member(parent: Place, key: &str, one: &Value, other: Option<&Value>) -> 
 }
 
 /// Adds `value` to the sum so that values that are the same add the same.
-fn write(sum: &mut Fnv32a, place: Place, key: &str, value: &Value) {
+fn write(sum: &mut Fnv32a, place: Place, value: &Value) {
     match value {
         Value::Object(fields) => {
             sum.write(b"{");
@@ -196,7 +196,7 @@ fn write(sum: &mut Fnv32a, place: Place, key: &str, value: &Value) {
                 sum.write_text(key);
                 match amount(place, key, value) {
                     Some(nanos) => sum.write(&nanos.to_le_bytes()),
-                    None => write(sum, place.inside(key), key, value),
+                    None => write(sum, place.inside(key), value),
                 }
             }
             sum.write(b"}");
@@ -204,7 +204,7 @@ fn write(sum: &mut Fnv32a, place: Place, key: &str, value: &Value) {
         Value::Array(items) => {
             sum.write(b"[");
             for item in items {
-                write(sum, Place::Elsewhere, key, item);
+                write(sum, Place::Elsewhere, item);
                 sum.write(b",");
             }
             sum.write(b"]");

@@ -216,6 +216,10 @@ pub struct Condition {
 
 /// What a kind's own API adds to upstream's; planners read this instead of the API group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question about an API of its own; no state hides in them"
+)]
 pub struct Extras {
     /// Write `status.selector`, which the scale subresource of a custom kind needs.
     pub status_selector: bool,

@@ -289,6 +289,9 @@ pub(super) fn refusal(deployment: &Deployment, defect: &InvalidField) -> String 
 /// Told once for each defect, not at every sync: the stored condition remembers.
 fn refused_event(deployment: &Deployment, defect: &InvalidField) -> Option<Event> {
     let message = refusal(deployment, defect);
+    if deployment.metadata.is_deleting() {
+        return None;
+    }
     let known = condition::find(&deployment.status.conditions, progress::PROGRESSING);
     if known.is_some_and(|known| known.reason == progress::INVALID && known.message == message) {
         return None;
@@ -319,10 +322,10 @@ pub(super) fn overlap(view: &View<'_>) -> Option<String> {
     };
     let disputed = match view.sets.disputed.len() {
         0 => String::new(),
-        count => format!("; {count} ReplicaSets without controller are not adopted"),
+        count => format!("; not adopted for that reason: {count}"),
     };
     Some(format!(
-        "deployment {:?}: spec.selector is {:?}: deployment {first:?}{others} selects the same pods{disputed}",
+        "deployment {:?}: spec.selector is {:?}: the same pods are selected by deployment {first:?}{others}{disputed}",
         view.deployment.metadata.key().to_string(),
         view.deployment.spec.selector.to_string(),
     ))

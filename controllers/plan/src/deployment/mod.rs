@@ -198,8 +198,8 @@ pub fn plan(observed: &Observed<'_>) -> Plan<Action> {
 /// The status after the plan for the same `observed` ended as `outcome` says; `None` when
 /// there is nothing to write.
 ///
-/// Counts that changed while the plan still resizes ReplicaSets are left for the next sync,
-/// which those writes cause: conditions and `observedGeneration` never wait.
+/// Counts that changed while ReplicaSets are resized and have not answered are left for the next
+/// sync, which their answer causes: verdicts of conditions and `observedGeneration` never wait.
 pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite> {
     status::after(observed, outcome)
 }
@@ -221,3 +221,24 @@ pub fn creation_failed(name: &str, message: &str) -> Event {
         format!("Failed to create new replica set {name:?}: {message}"),
     )
 }
+
+#[cfg(test)]
+mod bad_input_tests;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod rollback_tests;
+#[cfg(test)]
+mod rolling_tests;
+#[cfg(test)]
+mod scale_tests;
+#[cfg(test)]
+mod status_tests;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;
+#[cfg(test)]
+mod write_count;

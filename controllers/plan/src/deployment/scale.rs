@@ -120,7 +120,7 @@ fn share(view: &View<'_>, set: &ReplicaSet) -> i32 {
 /// the ReplicaSets were sized for stays noted as it was, so that this goes on as a scaling, and
 /// each remembers the size that its proportion is taken from.
 fn apply<'a>(view: &View<'a>, sizes: Vec<(&'a ReplicaSet, i32)>, changes: &mut Changes<'a>) {
-    let sized: i32 = sizes
+    let kept: i32 = sizes
         .iter()
         .map(|(set, to)| size(set).min(*to))
         .fold(0, i32::saturating_add);
@@ -135,7 +135,7 @@ fn apply<'a>(view: &View<'a>, sizes: Vec<(&'a ReplicaSet, i32)>, changes: &mut C
         .map(size)
         .fold(0, i32::saturating_add);
     let mut room = if view.target.waits_for_termination() {
-        view.room(sized.saturating_add(others))
+        view.room(kept.saturating_add(others))
     } else {
         i32::MAX
     };

@@ -91,6 +91,13 @@ fn check_selector(spec: &DeploymentSpec) -> Result<(), InvalidField> {
             rule: "must not select all pods",
         });
     }
+    if let Err(error) = spec.selector.check() {
+        return Err(InvalidField {
+            field: "spec.selector",
+            value: error.to_string(),
+            rule: "must be a label selector",
+        });
+    }
     if !spec.selector.matches(|key| spec.template.label(key)) {
         return Err(InvalidField {
             field: "spec.selector",

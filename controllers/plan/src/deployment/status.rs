@@ -69,6 +69,9 @@ pub(super) fn after(observed: &Observed<'_>, outcome: &Outcome) -> Option<Status
 /// The status of a Deployment whose spec cannot be acted on: counts stay as they were.
 fn refused(observed: &Observed<'_>, defect: &InvalidField) -> Option<StatusWrite> {
     let deployment = observed.deployment;
+    if deployment.metadata.is_deleting() {
+        return None;
+    }
     let mut status = deployment.status.clone();
     status.observed_generation = deployment.metadata.generation;
     let message = super::course::refusal(deployment, defect);
@@ -143,12 +146,21 @@ fn acted(steps: &Steps<'_>, outcome: &Outcome) -> Option<StatusWrite> {
             .status_selector
             .then(|| deployment.spec.selector.to_string()),
     };
-    if steps.changes.resizes() && is_only_counts(&deployment.status, &status) {
+    if counts_will_change(steps) && is_only_counts(&deployment.status, &status) {
         return None;
     }
     let is_new_set_there = view.sets.new.is_some() || created.is_some();
     let revision = steps.revision.filter(|_| is_new_set_there);
     write(&view.observed, status, revision)
+}
+
+/// Whether a ReplicaSet is about to report other counts: it was, or is being, resized and has
+/// not answered yet. Its answer causes the next sync.
+fn counts_will_change(steps: &Steps<'_>) -> bool {
+    steps.changes.resizes()
+        || steps.view.sets.all().any(|set| {
+            !set.metadata.is_deleting() && set.metadata.generation > set.status.observed_generation
+        })
 }
 
 /// Whether nothing changed but counts: those may wait for the sync that resizing causes.
@@ -266,7 +278,7 @@ fn write(
             json!({"annotations": {revision::REVISION: number}}),
         );
     }
-    (!patch.is_empty()).then(|| StatusWrite {
+    (!patch.is_empty()).then_some(StatusWrite {
         status,
         patch: Value::Object(patch),
     })

@@ -1,0 +1,562 @@
+//! A Deployment, its ReplicaSets and their pods, driven by the real planners: what a cluster
+//! does with the plans, in an order that a test chooses. Safety is checked at every write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::fixture::{Scene, template};
+use super::sets::{lasting_available, size};
+use super::*;
+use crate::meta::{Meta, OwnerReference};
+use crate::names::SplitMix64;
+use crate::pod::{ControllerRef, Phase};
+use crate::workload::{DeploymentSpec, IntOrString, PodReplacementPolicy, RollingUpdate};
+use crate::{replicaset, revision, rollout};
+
+/// API writes, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Writes {
+    pub(super) pod_create: usize,
+    pub(super) pod_delete: usize,
+    pub(super) set_create: usize,
+    pub(super) set_patch: usize,
+    pub(super) set_status: usize,
+    pub(super) set_delete: usize,
+    pub(super) deployment_patch: usize,
+    pub(super) deployment_status: usize,
+}
+
+impl Writes {
+    pub(super) fn total(&self) -> usize {
+        self.pod_create
+            + self.pod_delete
+            + self.set_create
+            + self.set_patch
+            + self.set_status
+            + self.set_delete
+            + self.deployment_patch
+            + self.deployment_status
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) deployment: Deployment,
+    pub(super) sets: BTreeMap<String, ReplicaSet>,
+    pub(super) pods: BTreeMap<String, Pod>,
+    pub(super) extras: Extras,
+    pub(super) now: Timestamp,
+    pub(super) writes: Writes,
+    version: u64,
+    names: SplitMix64,
+    highest_revision: i64,
+}
+
+impl World {
+    pub(super) fn new(extras: Extras, replicas: i32, surge: &str, unavailable: &str) -> Self {
+        let bound = |text: &str| Some(IntOrString::String(text.to_owned()));
+        let mut deployment = Deployment {
+            metadata: Meta {
+                name: "web".to_owned(),
+                namespace: "default".to_owned(),
+                uid: "web-uid".to_owned(),
+                resource_version: 1,
+                generation: 1,
+                ..Meta::default()
+            },
+            ..Deployment::default()
+        };
+        let spec = &mut deployment.spec;
+        spec.replicas = Some(replicas);
+        spec.selector.match_labels = BTreeMap::from([("app".to_owned(), "web".to_owned())]);
+        spec.template = template("0");
+        spec.revision_history_limit = Some(2);
+        spec.strategy.rolling_update = Some(RollingUpdate {
+            max_surge: bound(surge),
+            max_unavailable: bound(unavailable),
+        });
+        Self {
+            deployment,
+            sets: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            extras,
+            now: crate::fixture::now(),
+            writes: Writes::default(),
+            version: 1,
+            names: SplitMix64::new(7),
+            highest_revision: 0,
+        }
+    }
+
+    pub(super) fn scene(&self) -> Scene {
+        Scene {
+            deployment: self.deployment.clone(),
+            sets: self.sets.values().cloned().map(Arc::new).collect(),
+            pods: self.pods.values().cloned().map(Arc::new).collect(),
+            overlapping: Vec::new(),
+            extras: self.extras,
+            now: self.now,
+        }
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    pub(super) fn edit(&mut self, change: impl FnOnce(&mut DeploymentSpec)) {
+        change(&mut self.deployment.spec);
+        self.deployment.metadata.generation += 1;
+        self.deployment.metadata.resource_version = self.next_version();
+    }
+
+    pub(super) fn replicas(&self) -> i32 {
+        self.deployment.spec.replicas.unwrap_or(1)
+    }
+
+    pub(super) fn bounds(&self) -> rollout::Bounds {
+        if self.is_recreate() {
+            return rollout::Bounds {
+                surge: 0,
+                unavailable: self.replicas(),
+            };
+        }
+        let rolling = self.deployment.spec.strategy.rolling_update.as_ref();
+        rollout::resolve(rolling, self.replicas()).unwrap()
+    }
+
+    fn is_recreate(&self) -> bool {
+        self.deployment.spec.strategy.kind.as_deref() == Some("Recreate")
+    }
+
+    pub(super) fn total_size(&self) -> i32 {
+        self.sets.values().map(size).sum()
+    }
+
+    fn seen_available(&self) -> i32 {
+        self.sets.values().map(lasting_available).sum()
+    }
+
+    /// Pods that serve, truly.
+    pub(super) fn available(&self) -> i32 {
+        self.pods
+            .values()
+            .filter(|pod| pod.ready && pod.deleting.is_none())
+            .count() as i32
+    }
+
+    /// Pods that hold a place, truly.
+    pub(super) fn running(&self, with_terminating: bool) -> i32 {
+        let runs = |pod: &&Pod| {
+            !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
+                && (with_terminating || pod.deleting.is_none())
+        };
+        self.pods.values().filter(runs).count() as i32
+    }
+
+    fn is_scaling(&self) -> bool {
+        self.sets.values().filter(|set| size(set) > 0).any(|set| {
+            revision::count(&set.metadata.annotations, revision::DESIRED_REPLICAS)
+                .is_some_and(|desired| desired != self.replicas())
+        })
+    }
+
+    /// One sync of the Deployment; it ends after `steps` actions when it is to crash. Returns
+    /// whether anything was written.
+    pub(super) fn sync_deployment(&mut self, steps: Option<usize>) -> bool {
+        let scene = self.scene();
+        let observed = scene.observed();
+        let plan = plan(&observed);
+        self.check_order_does_not_matter(&scene, &plan);
+        let bound = (self.replicas() + self.bounds().surge).max(self.total_size());
+        let before = self.seen_available();
+        let rolls = !self.is_recreate() && !self.is_scaling() && !self.deployment.spec.paused;
+        let count = steps.unwrap_or(usize::MAX);
+        for action in plan.actions.iter().take(count) {
+            self.apply(action);
+            assert!(
+                self.total_size() <= bound,
+                "{} pods over {bound}: {plan:?}",
+                self.total_size()
+            );
+            self.check_recreate();
+        }
+        if rolls {
+            let least = (self.replicas() - self.bounds().unavailable).min(before);
+            let left = self.seen_available();
+            assert!(left >= least, "{left} available, {least} needed: {plan:?}");
+        }
+        if steps.is_some() {
+            return !plan.actions.is_empty();
+        }
+        let outcome = super::fixture::success(&plan);
+        let write = status(&observed, &outcome);
+        if let Some(write) = &write {
+            self.write_status(write);
+        }
+        !plan.actions.is_empty() || write.is_some()
+    }
+
+    fn check_order_does_not_matter(&self, scene: &Scene, expected: &Plan<Action>) {
+        let mut other = scene.clone();
+        other.sets.reverse();
+        other.pods.reverse();
+        let turn = other.sets.len() / 2;
+        other.sets.rotate_left(turn);
+        assert_eq!(plan(&other.observed()), *expected);
+        let outcome = super::fixture::success(expected);
+        assert_eq!(
+            status(&other.observed(), &outcome),
+            status(&self.scene().observed(), &outcome)
+        );
+    }
+
+    /// With Recreate no new pod may be wanted while an old one is there.
+    fn check_recreate(&self) {
+        if !self.is_recreate()
+            || self.deployment.spec.pod_replacement_policy
+                == Some(PodReplacementPolicy::TerminationStarted)
+        {
+            return;
+        }
+        let template = &self.deployment.spec.template;
+        let is_new = |set: &ReplicaSet| set.spec.template.same_pods(template);
+        let wants_new = self.sets.values().any(|set| is_new(set) && size(set) > 0);
+        let old_runs = self.pods.values().any(|pod| {
+            let owner = pod.controller.as_ref().unwrap();
+            !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
+                && self.sets.get(&*owner.name).is_some_and(|set| !is_new(set))
+        });
+        assert!(!(wants_new && old_runs), "new pods beside old ones");
+    }
+
+    fn apply(&mut self, action: &Action) {
+        match action {
+            Action::Adopt(_) | Action::Release(_) => panic!("nothing to claim: {action:?}"),
+            Action::CreateSet { set, .. } => {
+                let revision: i64 = set.annotations[revision::REVISION].parse().unwrap();
+                self.check_revision(revision);
+                self.writes.set_create += 1;
+                let version = self.next_version();
+                let created = ReplicaSet {
+                    metadata: Meta {
+                        name: set.name.clone(),
+                        namespace: "default".to_owned(),
+                        uid: format!("{}-{version}", set.name),
+                        resource_version: version,
+                        generation: 1,
+                        creation_timestamp: Some(self.now),
+                        labels: set.labels.clone(),
+                        annotations: set.annotations.clone(),
+                        owner_references: vec![OwnerReference {
+                            api_version: "apps/v1".to_owned(),
+                            kind: "Deployment".to_owned(),
+                            name: "web".to_owned(),
+                            uid: "web-uid".to_owned(),
+                            controller: Some(true),
+                            block_owner_deletion: Some(true),
+                        }],
+                        ..Meta::default()
+                    },
+                    spec: crate::workload::ReplicaSetSpec {
+                        replicas: Some(set.replicas),
+                        min_ready_seconds: set.min_ready_seconds,
+                        selector: set.selector.clone(),
+                        template: set.template.clone(),
+                    },
+                    ..ReplicaSet::default()
+                };
+                let known = self.sets.insert(set.name.clone(), created);
+                assert!(known.is_none(), "{} exists", set.name);
+            }
+            Action::PatchSet { set, patch, .. } => {
+                self.writes.set_patch += 1;
+                let version = self.next_version();
+                let known = self.sets.get_mut(&set.name).expect("a set to patch");
+                assert_eq!(*set, SetRef::of(known), "stale precondition");
+                let before = revision::number(&known.metadata.annotations);
+                merge_annotations(&mut known.metadata.annotations, patch);
+                let after = revision::number(&known.metadata.annotations);
+                if let Some(replicas) = patch.pointer("/spec/replicas").and_then(Value::as_i64) {
+                    known.spec.replicas = Some(replicas as i32);
+                    known.metadata.generation += 1;
+                }
+                known.metadata.resource_version = version;
+                if let Some(after) = after.filter(|_| after != before) {
+                    self.check_revision(after);
+                }
+            }
+            Action::DeleteSet(set) => {
+                self.writes.set_delete += 1;
+                let known = self.sets.remove(&set.name).expect("a set to delete");
+                assert_eq!(size(&known), 0, "deleted with replicas");
+                assert_eq!(known.status.replicas, 0, "deleted with pods");
+                self.pods
+                    .retain(|_, pod| *pod.controller.as_ref().unwrap().name != *set.name);
+            }
+            Action::PatchDeployment { patch, .. } => {
+                self.writes.deployment_patch += 1;
+                merge_annotations(&mut self.deployment.metadata.annotations, patch);
+                if let Some(change) = patch.pointer("/spec/template") {
+                    let mut template = Value::clone(&self.deployment.spec.template.0);
+                    merge(&mut template, change);
+                    self.deployment.spec.template = Template(Arc::new(template));
+                    self.deployment.metadata.generation += 1;
+                }
+                self.deployment.metadata.resource_version = self.next_version();
+            }
+        }
+    }
+
+    /// Every revision that is given out is above all that were given out before.
+    fn check_revision(&mut self, revision: i64) {
+        assert!(
+            revision > self.highest_revision,
+            "revision {revision} again"
+        );
+        self.highest_revision = revision;
+    }
+
+    fn write_status(&mut self, write: &StatusWrite) {
+        self.writes.deployment_status += 1;
+        let mut stored = serde_json::to_value(&self.deployment.status).unwrap();
+        if let Some(change) = write.patch.get("status") {
+            merge(&mut stored, change);
+        }
+        assert_eq!(stored, serde_json::to_value(&write.status).unwrap());
+        self.deployment.status = write.status.clone();
+        merge_annotations(&mut self.deployment.metadata.annotations, &write.patch);
+        self.deployment.metadata.resource_version = self.next_version();
+    }
+
+    /// One sync of a ReplicaSet by the planner of ReplicaSets.
+    pub(super) fn sync_set(&mut self, name: &str) -> bool {
+        let Some(set) = self.sets.get(name).cloned() else {
+            return false;
+        };
+        let pods: Vec<Arc<Pod>> = self
+            .pods
+            .values()
+            .filter(|pod| *pod.controller.as_ref().unwrap().uid == *set.metadata.uid)
+            .cloned()
+            .map(Arc::new)
+            .collect();
+        let siblings = BTreeMap::new();
+        let observed = replicaset::Observed {
+            set: &set,
+            kind: replicaset::SetKind::ReplicaSet,
+            pods: &pods,
+            siblings: &siblings,
+            extras: self.extras,
+            now: self.now,
+        };
+        let plan = replicaset::plan(&observed, &mut self.names);
+        let mut outcome = replicaset::Outcome::default();
+        for action in &plan.actions {
+            match action {
+                replicaset::Action::Create { names } => {
+                    outcome.created += names.len();
+                    self.writes.pod_create += names.len();
+                    for name in names {
+                        let pod = self.new_pod(name, &set);
+                        self.pods.insert(name.clone(), pod);
+                    }
+                }
+                replicaset::Action::Delete { pods } => {
+                    outcome.deleted += pods.len();
+                    self.writes.pod_delete += pods.len();
+                    for pod in pods {
+                        self.pods.get_mut(&pod.name).unwrap().deleting = Some(self.now);
+                    }
+                }
+                other => panic!("nothing to claim: {other:?}"),
+            }
+        }
+        let status = replicaset::status(&observed, &outcome);
+        let version = self.next_version();
+        let known = self.sets.get_mut(name).unwrap();
+        if let Some(status) = &status {
+            self.writes.set_status += 1;
+            known.status = status.clone();
+            known.metadata.resource_version = version;
+        }
+        !plan.actions.is_empty() || status.is_some()
+    }
+
+    fn new_pod(&mut self, name: &str, set: &ReplicaSet) -> Pod {
+        let labels = set
+            .spec
+            .template
+            .0
+            .pointer("/metadata/labels")
+            .unwrap()
+            .as_object()
+            .unwrap();
+        Pod {
+            name: name.into(),
+            namespace: "default".into(),
+            uid: format!("{name}-{}", self.next_version()).into(),
+            resource_version: self.version,
+            created: Some(self.now),
+            deleting: None,
+            labels: crate::hash::sorted(labels)
+                .into_iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().unwrap().into()))
+                .collect(),
+            controller: Some(ControllerRef {
+                uid: set.metadata.uid.as_str().into(),
+                kind: "ReplicaSet".into(),
+                name: set.metadata.name.as_str().into(),
+                api_version: "apps/v1".into(),
+            }),
+            node: None,
+            phase: Phase::Pending,
+            ready: false,
+            ready_since: None,
+            restarts: 0,
+            sidecar_restarts: 0,
+            deletion_cost: 0,
+        }
+    }
+
+    /// Changes the pod that is `at`-th among those that `filter` accepts.
+    pub(super) fn change_pod(
+        &mut self,
+        at: usize,
+        filter: impl Fn(&Pod) -> bool,
+        change: impl FnOnce(&mut Pod),
+    ) {
+        let count = self.pods.values().filter(|pod| filter(pod)).count();
+        if count > 0 {
+            let pod = self
+                .pods
+                .values_mut()
+                .filter(|pod| filter(pod))
+                .nth(at % count);
+            change(pod.unwrap());
+        }
+    }
+
+    pub(super) fn start_pod(&mut self, at: usize) {
+        let now = self.now;
+        let waits = |pod: &Pod| {
+            !pod.ready
+                && pod.deleting.is_none()
+                && matches!(pod.phase, Phase::Pending | Phase::Running)
+        };
+        self.change_pod(at, waits, |pod| {
+            pod.phase = Phase::Running;
+            pod.node = Some("n1".into());
+            pod.ready = true;
+            pod.ready_since = Some(now);
+        });
+    }
+
+    pub(super) fn end_terminating(&mut self, at: usize) {
+        let leaving: Vec<String> = self
+            .pods
+            .iter()
+            .filter(|(_, pod)| pod.deleting.is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !leaving.is_empty() {
+            self.pods.remove(&leaving[at % leaving.len()]);
+        }
+    }
+
+    /// Every pod that may start starts, every pod that is to go is gone.
+    pub(super) fn run_pods(&mut self) {
+        for _ in 0..self.pods.len() {
+            self.start_pod(0);
+        }
+        self.pods.retain(|_, pod| pod.deleting.is_none());
+    }
+
+    pub(super) fn sync_sets(&mut self) -> bool {
+        let names: Vec<String> = self.sets.keys().cloned().collect();
+        names
+            .iter()
+            .fold(false, |wrote, name| self.sync_set(name) | wrote)
+    }
+
+    /// Runs everything until nothing is written any more.
+    #[track_caller]
+    pub(super) fn settle(&mut self) {
+        for _ in 0..400 {
+            let wrote = self.sync_deployment(None) | self.sync_sets();
+            let before = self.pods.clone();
+            self.run_pods();
+            if !wrote && before == self.pods {
+                return;
+            }
+            self.now += SignedDuration::from_secs(1);
+        }
+        panic!("never quiet: {:#?}", self.deployment.status);
+    }
+
+    /// Nothing is left to do, and the status says so.
+    #[track_caller]
+    pub(super) fn assert_complete(&self) {
+        let status = &self.deployment.status;
+        let wanted = self.replicas();
+        assert_eq!(
+            (
+                status.replicas,
+                status.updated_replicas,
+                status.available_replicas
+            ),
+            (wanted, wanted, wanted)
+        );
+        assert_eq!(
+            status.observed_generation,
+            self.deployment.metadata.generation
+        );
+        assert_eq!(self.total_size(), wanted);
+        assert_eq!(self.available(), wanted);
+        assert!(self.sets.len() <= 3, "history: {:?}", self.sets.keys());
+        let shown = &self.deployment.metadata.annotations[revision::REVISION];
+        let newest = self
+            .sets
+            .values()
+            .filter_map(|set| revision::number(&set.metadata.annotations))
+            .max();
+        assert_eq!(Some(shown.parse().unwrap()), newest);
+    }
+}
+
+fn merge_annotations(annotations: &mut BTreeMap<String, String>, patch: &Value) {
+    let Some(changes) = patch
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object)
+    else {
+        return;
+    };
+    for (key, value) in changes {
+        match value {
+            Value::Null => annotations.remove(key),
+            value => annotations.insert(key.clone(), value.as_str().unwrap().to_owned()),
+        };
+    }
+}
+
+/// RFC 7386.
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = serde_json::json!({});
+    }
+    let fields = target.as_object_mut().unwrap();
+    for (key, value) in patch {
+        if value.is_null() {
+            fields.remove(key);
+        } else {
+            merge(fields.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
