@@ -133,6 +133,10 @@ impl Cluster {
         packages::ensure(packages::CLUSTER, progress)?;
         create_private_folder(&layout.state)?;
         let before = Self::open(&layout.state)?;
+        if before.is_none() {
+            // The logs of an earlier cluster would only confuse.
+            let _ = fs::remove_dir_all(layout.logs());
+        }
         let cluster = Self {
             layout,
             saved: Saved {

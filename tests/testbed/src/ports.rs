@@ -1,22 +1,33 @@
 //! Who listens on a port.
 
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+
+use crate::wait;
+
+/// How long a port may still be held by nobody we can name: the kernel closes the sockets of a process that ends after the
+/// process has become invisible.
+const LIMIT: Duration = Duration::from_secs(5);
 
 /// Refuses when somebody listens on one of the ports that `program` is about to need.
 pub(crate) fn require_free(program: &str, ports: &[u16]) -> Result<()> {
     for &port in ports {
-        let Some(inode) = listening_inode(port) else {
-            continue;
+        let free = || match listening_inode(port) {
+            None => Ok(Some(())),
+            Some(inode) => match owner(inode) {
+                None => Ok(None),
+                Some((pid, command)) => bail!(
+                    "port {port}, which {program} needs, is in use by process {pid} ({command}); end that process and \
+                     try again"
+                ),
+            },
         };
-        let who = match owner(inode) {
-            Some((pid, command)) => format!("process {pid} ({command})"),
-            None => "a process in another namespace".to_owned(),
-        };
-        bail!(
-            "port {port}, which {program} needs, is in use by {who}; end that process and try again"
+        let what = format!(
+            "port {port}, which {program} needs and a process out of sight holds, becoming free"
         );
+        wait::until(LIMIT, &what, free)?;
     }
     Ok(())
 }

@@ -3,6 +3,10 @@
 //! Each folder under `tests/testbed/upstream/` is a Go module of ours that requires one upstream release and nothing
 //! else; its `go.sum` pins every byte. What is built from it lies in `<cache>/upstream/<name>-<hash>/bin`, where the hash
 //! covers those files and the flags, so that a clean checkout finds what an earlier one built.
+//!
+//! To move to another release, change the version in the module's `go.mod` and in `table.rs` and run `go mod tidy -e`
+//! there. Kubernetes has a `replace` line per staging module besides, the same list as in the `go.mod` of its release,
+//! and needs `go get -t k8s.io/kubernetes/test/e2e` for the sums of its tests.
 
 mod table;
 

@@ -253,3 +253,56 @@ pub(crate) const BUILDS: &[Build] = &[
         stamp: Stamp::None,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{BUILDS, Stamp};
+
+    #[test]
+    fn every_build_is_of_the_version_that_its_module_pins() {
+        for build in BUILDS {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("upstream")
+                .join(build.module)
+                .join("go.mod");
+            let text = fs::read_to_string(&path).unwrap();
+            let version = format!("v{}", build.version);
+            let packages: Vec<_> = build
+                .programs
+                .iter()
+                .chain(build.tests)
+                .map(|(package, _)| *package)
+                .collect();
+            let pinned = text.lines().any(|line| {
+                let mut words = line.trim_start_matches("require ").split_whitespace();
+                let module = words.next().unwrap_or_default();
+                let needed = packages
+                    .iter()
+                    .any(|package| package.starts_with(module) || *package == ".");
+                needed && words.next() == Some(&version)
+            });
+            assert!(
+                pinned,
+                "{} {version} is not what {} pins",
+                build.name,
+                path.display()
+            );
+            assert!(path.with_file_name("go.sum").is_file(), "{}", build.module);
+        }
+    }
+
+    #[test]
+    fn a_kubernetes_program_knows_its_version() {
+        let flags = Stamp::Kubernetes.linker_flags();
+        for expected in [
+            "version.gitVersion=v1.37.1 ",
+            "version.gitMajor=1 ",
+            "version.gitMinor=37 ",
+        ] {
+            assert_eq!(flags.matches(expected).count(), 2, "{expected} in {flags}");
+        }
+    }
+}
