@@ -76,3 +76,6 @@ fn join_lines(description: &mut Value) {
         *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     }
 }
+
+#[cfg(test)]
+mod tests;

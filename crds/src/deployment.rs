@@ -1,5 +1,9 @@
 //! `Deployment` of `apps.ironkeel.dev/v1`.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "columns of one type are not one column"
+)]
 #![expect(
     unreachable_pub,
     reason = "KubeSchema copies each struct into a function"

@@ -109,7 +109,7 @@ fn stale(root: &Path, files: &[Generated]) -> Result<Vec<String>> {
                 first_difference(&found, text)
             )),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                stale.push(format!("{path}: is missing"))
+                stale.push(format!("{path}: is missing"));
             }
             Err(error) => return Err(error).with_context(|| format!("read {path}")),
         }

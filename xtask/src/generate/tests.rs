@@ -74,9 +74,5 @@ fn a_stale_file_is_named_with_the_line_that_differs() {
 fn paths_are_sorted_and_none_comes_twice() {
     let files = generated().unwrap();
     assert!(files.windows(2).all(|pair| pair[0].0 < pair[1].0));
-    assert!(
-        files
-            .iter()
-            .all(|(path, text)| text.starts_with(HEADER) && path.ends_with(".yaml"))
-    );
+    assert!(files.iter().all(|(_, text)| text.starts_with(HEADER)));
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use ironkeel_crds::Kind;
+use crate::Kind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const ANNOTATIONS_LIMIT: usize = 262_144;
 
 /// Made once: the schema of a pod template takes a while without optimisation.
-static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| ironkeel_crds::crds().unwrap());
+static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| crate::crds().unwrap());
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +28,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    serde_saphyr::from_str(include_str!("cases.yaml")).unwrap()
+    serde_saphyr::from_str(include_str!("../../cases.yaml")).unwrap()
 }
 
 fn definition(plural: &str) -> Value {
