@@ -209,6 +209,7 @@ impl Queue {
             match next_timer {
                 Some(at) => {
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep_until(at) => {}
                     }
