@@ -2,4 +2,5 @@
 
 mod deployment;
 mod ecosystem;
+mod manifests;
 mod replica_set;
