@@ -99,23 +99,19 @@ impl Release {
 
     /// What is installed under this name, if anything is.
     fn installed(&self, access: &Access) -> Result<Option<Info>> {
-        let mut list = access.helm();
-        list.args(["list", "--all", "--short", "--namespace", self.namespace]);
-        list.args(["--filter", &format!("^{}$", self.name)]);
-        if shell::read(list)?.trim().is_empty() {
-            return Ok(None);
+        let mut helm = access.helm();
+        helm.args(["status", self.name, "--output=json"]);
+        helm.args(["--namespace", self.namespace]);
+        match shell::read(helm) {
+            Ok(text) => {
+                let installed: Installed =
+                    serde_json::from_str(&text).context("reading helm status")?;
+                Ok(Some(installed.info))
+            }
+            // Helm has no other way to say so.
+            Err(error) if error.to_string().contains("release: not found") => Ok(None),
+            Err(error) => Err(error),
         }
-        let mut status = access.helm();
-        status.args([
-            "status",
-            self.name,
-            "--namespace",
-            self.namespace,
-            "--output=json",
-        ]);
-        let installed: Installed =
-            serde_json::from_str(&shell::read(status)?).context("reading helm status")?;
-        Ok(Some(installed.info))
     }
 
     /// Whether everything that the release consists of is still there.
