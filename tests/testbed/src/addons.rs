@@ -1,25 +1,21 @@
-//! What the cluster holds before anybody uses it: node ranges, DNS, fake nodes.
+//! What the cluster holds before anybody uses it: node ranges and DNS.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
 use crate::images::COREDNS;
 use crate::layout::{DNS_DOMAIN, DNS_SERVICE, node_name, pod_range};
 use crate::node::{has_server, resolver};
-use crate::process::Record;
 use crate::progress::Outcome;
 use crate::run;
 use crate::wait;
 
-/// How many fake nodes one call creates, and how many calls run side by side.
-const CHUNK: usize = 100;
-const CALLS: usize = 4;
 /// How long nodes and DNS may take.
 const LIMIT: Duration = Duration::from_mins(2);
 const READY: &str = "Ready";
@@ -119,11 +115,13 @@ impl ControlPlane<'_> {
         wait::until(LIMIT, "CoreDNS running on every node", || {
             Ok(running()?.then_some(()))
         })
-        .with_context(|| {
+        .map_err(|error| {
             let pods = ["get", "pods", "-n", "kube-system", "-o", "wide"];
-            self.kubectl()
+            let pods = self
+                .kubectl()
                 .and_then(|mut kubectl| run::output(kubectl.args(pods)))
-                .unwrap_or_default()
+                .unwrap_or_default();
+            anyhow!("{error:#}; the pods:\n{pods}")
         })?;
         Ok(Outcome::Done)
     }
@@ -139,88 +137,6 @@ impl ControlPlane<'_> {
             ]))?;
         }
         Ok(())
-    }
-
-    /// Makes sure that KWOK plays exactly the wanted number of nodes.
-    pub(crate) fn ensure_fake_nodes(&self) -> Result<Outcome> {
-        let wanted: BTreeSet<_> = (0..self.config.fake_nodes)
-            .map(|number| format!("fake-{number}"))
-            .collect();
-        let there: BTreeSet<_> = self
-            .objects(&["nodes", "-l", "type=kwok"])?
-            .iter()
-            .filter_map(name)
-            .collect();
-        let surplus: Vec<_> = there.difference(&wanted).cloned().collect();
-        for chunk in surplus.chunks(CHUNK) {
-            run::output(
-                self.kubectl()?
-                    .args(["delete", "node", "--wait=false"])
-                    .args(chunk),
-            )?;
-        }
-        if wanted.is_empty() {
-            let running = Record::read(&self.layout.record("kwok")).is_some();
-            let stopped = if running {
-                Self::stop(self.layout, "kwok")?
-            } else {
-                Outcome::Unchanged
-            };
-            return Ok(if surplus.is_empty() {
-                stopped
-            } else {
-                Outcome::Done
-            });
-        }
-        let started = self.ensure_kwok()?;
-        let missing: Vec<_> = wanted.difference(&there).collect();
-        thread::scope(|scope| {
-            let share = missing.len().div_ceil(CALLS).max(1);
-            let calls: Vec<_> = missing
-                .chunks(share)
-                .map(|share| {
-                    scope.spawn(|| {
-                        share
-                            .chunks(CHUNK)
-                            .try_for_each(|names| self.create_fake_nodes(names))
-                    })
-                })
-                .collect();
-            calls.into_iter().try_for_each(join)
-        })?;
-        wait::until(LIMIT, "every fake node becoming Ready", || {
-            let nodes = self.objects(&["nodes", "-l", "type=kwok"])?;
-            Ok((nodes.iter().filter(|node| is_ready(node)).count() >= wanted.len()).then_some(()))
-        })?;
-        let unchanged = started == Outcome::Unchanged && missing.is_empty() && surplus.is_empty();
-        Ok(if unchanged {
-            Outcome::Unchanged
-        } else {
-            Outcome::Done
-        })
-    }
-
-    fn create_fake_nodes(&self, names: &[&String]) -> Result<()> {
-        let resources = json!({ "cpu": "32", "memory": "256Gi", "pods": "110" });
-        let nodes: Vec<_> = names
-            .iter()
-            .map(|name| {
-                json!({
-                    "apiVersion": "v1",
-                    "kind": "Node",
-                    "metadata": {
-                        "name": name,
-                        "labels": { "type": "kwok", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux" },
-                        "annotations": { "kwok.x-k8s.io/node": "fake" },
-                    },
-                    // Only pods that ask for it land where nothing runs.
-                    "spec": { "taints": [{ "key": "kwok.x-k8s.io/node", "value": "fake", "effect": "NoSchedule" }] },
-                    "status": { "allocatable": resources, "capacity": resources },
-                })
-            })
-            .collect();
-        let list = json!({ "apiVersion": "v1", "kind": "List", "items": nodes }).to_string();
-        run::output_with_input(self.kubectl()?.args(["create", "-f", "-"]), &list).map(|_| ())
     }
 
     /// The items of a list, as `kubectl get … -o json` gives them.

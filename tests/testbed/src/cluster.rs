@@ -203,9 +203,7 @@ impl Cluster {
             joins.into_iter().try_for_each(join)
         })?;
         quick("nodes ready", &|| control_plane.ensure_nodes_ready())?;
-        if config.fake_nodes == 0 {
-            control_plane.ensure_fake_nodes()?;
-        } else {
+        if control_plane.concerns_fake_nodes() {
             quick("fake nodes", &|| control_plane.ensure_fake_nodes())?;
         }
         quick("cluster DNS", &|| control_plane.ensure_dns())

@@ -41,6 +41,7 @@ mod addons;
 mod cgroups;
 mod cluster;
 mod control_plane;
+mod fake_nodes;
 mod kernel;
 mod layout;
 mod lock;
