@@ -1,6 +1,7 @@
 //! Deployment: observe, plan, write ReplicaSets, write the status.
 
-use std::collections::BTreeSet;
+mod wake;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,13 @@ use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::controller::Reconcile;
 use ironkeel_runtime::events::{Recorder, Regarding};
 use ironkeel_runtime::lease::Leader;
-use ironkeel_runtime::queue::{Queue, Reason, Work};
+use ironkeel_runtime::queue::Work;
 use ironkeel_runtime::resource::{PODS, Resource};
-use ironkeel_runtime::store::{Change, Store};
+use ironkeel_runtime::store::Store;
 use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
 use serde_json::{Value, json};
+
+pub use wake::{deployment_changed, pod_changed, set_changed};
 
 use crate::execute::{SyncError, after, controller_reference, still_the_same};
 
@@ -456,94 +459,4 @@ impl Sync<'_> {
             self.controller.recorder.event(&self.regarding, event);
         }
     }
-}
-
-/// Wakes a Deployment that was added or changed.
-pub fn deployment_changed(queue: &Queue, change: &Change<Deployment>) {
-    match (&change.new, &change.old) {
-        (Some(deployment), _) => queue.add(deployment.metadata.key(), Reason::Changed),
-        (None, Some(deployment)) => queue.forget(&deployment.metadata.key()),
-        (None, None) => {}
-    }
-}
-
-/// Wakes the Deployments that a changed ReplicaSet concerns: its controller, the controller that it
-/// had, and every Deployment that may adopt it if it has none.
-pub fn set_changed(
-    resource: Resource,
-    deployments: &Store<Deployment>,
-    queue: &Queue,
-    change: &Change<ReplicaSet>,
-) {
-    let mut wake = BTreeSet::new();
-    for set in [&change.old, &change.new].into_iter().flatten() {
-        wake.extend(owning_deployment(resource, deployments, set));
-    }
-    for key in wake {
-        queue.add(key, Reason::Dependent);
-    }
-    let Some(set) = change
-        .new
-        .as_ref()
-        .filter(|set| set.metadata.controller().is_none())
-    else {
-        return;
-    };
-    let unchanged = change.old.as_ref().is_some_and(|old| {
-        old.metadata.labels == set.metadata.labels && old.metadata.controller().is_none()
-    });
-    if unchanged || set.metadata.is_deleting() {
-        return;
-    }
-    for deployment in deployments.in_namespace(&set.metadata.namespace) {
-        let selector = &deployment.spec.selector;
-        if !selector.is_empty() && selector.matches_map(&set.metadata.labels) {
-            queue.add(deployment.metadata.key(), Reason::Orphan);
-        }
-    }
-}
-
-/// Wakes the Deployment of a pod that is gone or ended: `Recreate` and `podReplacementPolicy` wait
-/// for that, and the ReplicaSet's status does not tell of it.
-pub fn pod_changed(
-    resource: Resource,
-    deployments: &Store<Deployment>,
-    sets: &Store<ReplicaSet>,
-    queue: &Queue,
-    change: &Change<Pod>,
-) {
-    let Some(old) = &change.old else { return };
-    let ended = match &change.new {
-        None => true,
-        Some(new) => old.is_active() && !new.is_active(),
-    };
-    if !ended {
-        return;
-    }
-    let Some(controller) = &old.controller else {
-        return;
-    };
-    let Some(set) = sets.get(&Key::new(&*old.namespace, &*controller.name)) else {
-        return;
-    };
-    if set.metadata.uid == *controller.uid
-        && let Some(key) = owning_deployment(resource, deployments, &set)
-    {
-        queue.add(key, Reason::Dependent);
-    }
-}
-
-/// The Deployment that controls the set, if it is of this kind and still has that UID.
-fn owning_deployment(
-    resource: Resource,
-    deployments: &Store<Deployment>,
-    set: &ReplicaSet,
-) -> Option<Key> {
-    let controller = set.metadata.controller()?;
-    if controller.kind != resource.kind || controller.api_version != resource.api_version() {
-        return None;
-    }
-    let key = Key::new(&set.metadata.namespace, &controller.name);
-    let deployment = deployments.get(&key)?;
-    (deployment.metadata.uid == controller.uid).then_some(key)
 }

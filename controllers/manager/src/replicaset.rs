@@ -1,5 +1,7 @@
 //! ReplicaSet and ReplicationController: observe, plan, create or delete pods, write the status.
 
+mod wake;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -19,14 +21,16 @@ use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::controller::Reconcile;
 use ironkeel_runtime::events::{Recorder, Regarding};
 use ironkeel_runtime::lease::Leader;
-use ironkeel_runtime::queue::{Queue, Reason, Work};
+use ironkeel_runtime::queue::Work;
 use ironkeel_runtime::resource::{PODS, Resource};
-use ironkeel_runtime::store::{Change, Store};
+use ironkeel_runtime::store::Store;
 use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::execute::{SyncError, after, pod_event_delay, still_the_same};
+pub use wake::{pod_changed, set_changed};
+
+use crate::execute::{SyncError, after, still_the_same};
 use crate::replication_controller::AsReplicaSet;
 
 /// What differs between the three kinds that this controller serves.
@@ -372,64 +376,4 @@ fn status_patch(old: &ReplicaSetStatus, new: &ReplicaSetStatus) -> Value {
         status["terminatingReplicas"] = Value::Null;
     }
     json!({ "status": status })
-}
-
-/// Wakes a set that was added or changed.
-pub fn set_changed<V: AsReplicaSet>(queue: &Queue, change: &Change<V>) {
-    match &change.new {
-        Some(set) => queue.add(set.key(), Reason::Changed),
-        None => {
-            if let Some(set) = &change.old {
-                queue.forget(&set.key());
-            }
-        }
-    }
-}
-
-/// Wakes the sets that a changed pod concerns: its controller, the controller that it had, and,
-/// for an orphan that is new or whose labels changed, every set that may adopt it.
-pub fn pod_changed<V: AsReplicaSet>(
-    resource: Resource,
-    sets: &Store<V>,
-    queue: &Queue,
-    change: &Change<Pod>,
-) {
-    let controller = |pod: Option<&Arc<Pod>>| pod.and_then(|pod| owning_set(resource, sets, pod));
-    let (old, new) = (change.old.as_ref(), change.new.as_ref());
-    let (before, now) = (controller(old), controller(new));
-    if let Some(key) = &before
-        && now.as_ref() != Some(key)
-    {
-        queue.add(key.clone(), Reason::Dependent);
-    }
-    if let Some(key) = now {
-        match pod_event_delay(old, new) {
-            Some(window) => queue.add_within(key, window, Reason::Dependent),
-            None => queue.add(key, Reason::Dependent),
-        }
-    }
-    let Some(pod) = new.filter(|pod| pod.controller.is_none() && pod.deleting.is_none()) else {
-        return;
-    };
-    let unchanged = old.is_some_and(|old| old.labels == pod.labels && old.controller.is_none());
-    if unchanged {
-        return;
-    }
-    for set in sets.in_namespace(&pod.namespace) {
-        let selector = &set.as_replica_set().spec.selector;
-        if !selector.is_empty() && selector.matches(|key| pod.label(key)) {
-            queue.add(set.key(), Reason::Orphan);
-        }
-    }
-}
-
-/// The set that controls the pod, if it is of this kind and still has that UID.
-fn owning_set<V: AsReplicaSet>(resource: Resource, sets: &Store<V>, pod: &Pod) -> Option<Key> {
-    let controller = pod.controller.as_ref()?;
-    if *controller.kind != *resource.kind || *controller.api_version != *resource.api_version() {
-        return None;
-    }
-    let key = Key::new(&*pod.namespace, &*controller.name);
-    let set = sets.get(&key)?;
-    (set.uid() == &*controller.uid).then_some(key)
 }
