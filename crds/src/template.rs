@@ -11,8 +11,8 @@
 //! * **Quantities** may be numbers, even fractions (`cpu: 0.5`), so they have no type. The API
 //!   server checks them when the controller creates a pod as a dry run.
 //! * **Unknown fields survive**, at every level. Without this a field newer than the schema
-//!   would be pruned. The price is that `kubectl` does not warn of a misspelt field inside
-//!   `template.spec`; the dry run finds it if it asks for strict field validation.
+//!   would be pruned. The price is that `kubectl` does not refuse a misspelt field inside
+//!   `template.spec`, as it does for built-in kinds.
 //! * **No descriptions.** With them a CRD has 380 kB, and client-side apply ends at 256 KiB.
 //!   `kubectl explain pod.spec` has the texts.
 

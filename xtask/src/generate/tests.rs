@@ -76,3 +76,10 @@ fn paths_are_sorted_and_none_comes_twice() {
     assert!(files.windows(2).all(|pair| pair[0].0 < pair[1].0));
     assert!(files.iter().all(|(_, text)| text.starts_with(HEADER)));
 }
+
+#[test]
+fn every_file_is_below_what_kubernetes_takes() {
+    for (path, text) in generated().unwrap() {
+        assert!(text.len() < 262_144, "{path} has {} bytes", text.len());
+    }
+}
