@@ -6,7 +6,6 @@ pub mod deployment;
 pub mod execute;
 pub mod flags;
 pub mod replicaset;
-pub mod replication_controller;
 pub mod run;
 pub mod schema;
 pub mod selftest;

@@ -1,4 +1,6 @@
 //! ReplicaSet and ReplicationController: observe, plan, create or delete pods, write the status.
+//!
+//! A ReplicationController is read as the ReplicaSet that it is but for its selector's shape.
 
 mod wake;
 
@@ -31,7 +33,6 @@ use serde_json::{Value, json};
 pub use wake::{pod_changed, set_changed};
 
 use crate::execute::{SyncError, after, still_the_same};
-use crate::replication_controller::AsReplicaSet;
 
 /// What differs between the three kinds that this controller serves.
 #[derive(Clone, Copy, Debug)]
@@ -45,11 +46,11 @@ pub struct Family {
 }
 
 /// The controller of one kind of set.
-pub struct ReplicaSets<V> {
+pub struct ReplicaSets {
     /// The kind.
     pub family: Family,
     /// Its objects.
-    pub sets: Store<V>,
+    pub sets: Store<ReplicaSet>,
     /// All pods.
     pub pods: Store<Pod>,
     /// Writes with this controller's identity.
@@ -64,7 +65,7 @@ pub struct ReplicaSets<V> {
     pub names: Mutex<SplitMix64>,
 }
 
-impl<V: AsReplicaSet> Reconcile for ReplicaSets<V> {
+impl Reconcile for ReplicaSets {
     type Error = SyncError;
 
     fn uid(&self, key: &Key) -> Option<Arc<str>> {
@@ -75,7 +76,7 @@ impl<V: AsReplicaSet> Reconcile for ReplicaSets<V> {
         let Some(object) = self.sets.get(&work.key) else {
             return Ok(None);
         };
-        let set = object.as_replica_set();
+        let set = &*object;
         let pods = self.claimable_pods(set);
         let siblings = self.siblings(set, &pods);
         let observed = Observed {
@@ -134,7 +135,7 @@ struct Executed {
     error: Option<WriteError>,
 }
 
-impl<V: AsReplicaSet> ReplicaSets<V> {
+impl ReplicaSets {
     /// Pods that the set controls and orphans that it may adopt.
     fn claimable_pods(&self, set: &ReplicaSet) -> Vec<Arc<Pod>> {
         let mut pods = self.pods.owned_by(&set.metadata.uid);
@@ -211,10 +212,14 @@ impl<V: AsReplicaSet> ReplicaSets<V> {
                 }
             };
             if let Some((reason, failed)) = failed {
-                reported.failure = Some(Failure {
-                    reason,
-                    message: failed.message().to_owned(),
-                });
+                // Upstream's words for the condition.
+                let message = match reason {
+                    FailureReason::FailedCreate => failed.message().to_owned(),
+                    FailureReason::FailedDelete => {
+                        format!("unable to delete pods: {}", failed.message())
+                    }
+                };
+                reported.failure = Some(Failure { reason, message });
                 error = Some(failed);
                 break;
             }
@@ -331,7 +336,7 @@ impl<V: AsReplicaSet> ReplicaSets<V> {
             namespace: &meta.namespace,
             name: &meta.name,
         };
-        let live: Live = self.writer.live(target).await?;
+        let live: ReplicaSet = self.writer.live(target).await?;
         still_the_same(meta, &live.metadata)
     }
 
@@ -350,12 +355,6 @@ impl<V: AsReplicaSet> ReplicaSets<V> {
     fn regarding(&self, set: &ReplicaSet) -> Regarding {
         Regarding::of(self.family.resource, &set.metadata)
     }
-}
-
-/// A live read of which only the metadata counts.
-#[derive(serde::Deserialize)]
-struct Live {
-    metadata: ironkeel_plan::meta::Meta,
 }
 
 fn pod_target<'a>(set: &'a ReplicaSet, name: &'a str) -> Target<'a> {

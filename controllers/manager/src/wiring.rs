@@ -31,7 +31,6 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::{RunFlags, wanted_controllers};
-use crate::replication_controller::ReplicationController;
 use crate::schema::Gate;
 use crate::{deployment, replicaset};
 
@@ -91,20 +90,11 @@ struct DeploymentFamily {
 }
 
 /// A kind of set with its store and queue.
-struct SetFamily<V> {
+#[derive(Clone)]
+struct SetFamily {
     family: replicaset::Family,
     queue: Queue,
-    sets: Store<V>,
-}
-
-impl<V> Clone for SetFamily<V> {
-    fn clone(&self) -> Self {
-        Self {
-            family: self.family,
-            queue: self.queue.clone(),
-            sets: self.sets.clone(),
-        }
-    }
+    sets: Store<ReplicaSet>,
 }
 
 /// Everything that runs beside the lease and the HTTP server.
@@ -113,8 +103,8 @@ pub struct Wiring {
     concurrency: Concurrency,
     pods: Store<Pod>,
     deployments: Vec<DeploymentFamily>,
-    sets: Vec<SetFamily<ReplicaSet>>,
-    replication: Option<SetFamily<ReplicationController>>,
+    sets: Vec<SetFamily>,
+    replication: Option<SetFamily>,
     gate: Gate,
     checks: Vec<Check>,
 }

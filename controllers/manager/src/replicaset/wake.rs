@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use ironkeel_plan::meta::Key;
+use ironkeel_plan::meta::{Key, Stored as _};
 use ironkeel_plan::pod::Pod;
+use ironkeel_plan::workload::ReplicaSet;
 use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::store::{Change, Store};
 
 use crate::execute::pod_event_delay;
-use crate::replication_controller::AsReplicaSet;
 
 /// Wakes a set that was added or changed.
-pub fn set_changed<V: AsReplicaSet>(queue: &Queue, change: &Change<V>) {
+pub fn set_changed(queue: &Queue, change: &Change<ReplicaSet>) {
     match &change.new {
         Some(set) => queue.add(set.key(), Reason::Changed),
         None => {
@@ -25,9 +25,9 @@ pub fn set_changed<V: AsReplicaSet>(queue: &Queue, change: &Change<V>) {
 
 /// Wakes the sets that a changed pod concerns: its controller, the controller that it had, and,
 /// for an orphan that is new or whose labels changed, every set that may adopt it.
-pub fn pod_changed<V: AsReplicaSet>(
+pub fn pod_changed(
     resource: Resource,
-    sets: &Store<V>,
+    sets: &Store<ReplicaSet>,
     queue: &Queue,
     change: &Change<Pod>,
 ) {
@@ -53,7 +53,7 @@ pub fn pod_changed<V: AsReplicaSet>(
         return;
     }
     for set in sets.in_namespace(&pod.namespace) {
-        let selector = &set.as_replica_set().spec.selector;
+        let selector = &set.spec.selector;
         if !selector.is_empty() && selector.matches(|key| pod.label(key)) {
             queue.add(set.key(), Reason::Orphan);
         }
@@ -61,7 +61,7 @@ pub fn pod_changed<V: AsReplicaSet>(
 }
 
 /// The set that controls the pod, if it is of this kind and still has that UID.
-fn owning_set<V: AsReplicaSet>(resource: Resource, sets: &Store<V>, pod: &Pod) -> Option<Key> {
+fn owning_set(resource: Resource, sets: &Store<ReplicaSet>, pod: &Pod) -> Option<Key> {
     let controller = pod.controller.as_ref()?;
     if *controller.kind != *resource.kind || *controller.api_version != *resource.api_version() {
         return None;

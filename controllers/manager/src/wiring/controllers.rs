@@ -19,7 +19,6 @@ use tokio_util::task::TaskTracker;
 use super::{DEPLOYMENT, DeploymentFamily, Parts, REPLICASET, REPLICATION, SetFamily, Wiring};
 use crate::deployment::Deployments;
 use crate::replicaset::ReplicaSets;
-use crate::replication_controller::AsReplicaSet;
 
 impl Wiring {
     /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -105,10 +104,10 @@ impl Wiring {
         }
     }
 
-    fn run_sets<V: AsReplicaSet>(
+    fn run_sets(
         &self,
         name: &'static str,
-        family: SetFamily<V>,
+        family: SetFamily,
         concurrency: usize,
         leader: Leader,
         stop: CancellationToken,

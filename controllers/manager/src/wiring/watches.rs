@@ -22,7 +22,7 @@ impl Wiring {
         store: Store<ReplicaSet>,
         stop: &CancellationToken,
     ) {
-        let of_kind = |family: &&SetFamily<ReplicaSet>| family.family.resource == resource;
+        let of_kind = |family: &&SetFamily| family.family.resource == resource;
         let sets: Vec<Queue> = self
             .sets
             .iter()
