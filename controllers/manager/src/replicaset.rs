@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironkeel_plan::meta::{Key, OwnerReference};
+use ironkeel_plan::meta::{Key, OwnerReference, Stored as _};
 use ironkeel_plan::names::SplitMix64;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;

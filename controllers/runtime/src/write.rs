@@ -188,7 +188,9 @@ impl Writer {
     }
 
     /// Asks the API server whether it would accept a create (`dryRun=All`): admission and
-    /// validation run, nothing is stored, the barrier learns nothing.
+    /// validation run, nothing is stored, the barrier learns nothing. A field that the server does
+    /// not know is refused too, as `kubectl apply` has it for the built-in kinds: a misspelt one
+    /// would otherwise be dropped in silence.
     ///
     /// It needs no lease, because it changes nothing.
     pub async fn dry_run_create(
@@ -199,9 +201,14 @@ impl Writer {
         let path = target.resource.path(Some(target.namespace), None, None);
         let call = Call::new(Verb::Create, target, Some("dry-run"));
         let _permit = self.limits.acquire().await;
-        self.exchange(call, &format!("{path}?dryRun=All"), Content::Json, body)
-            .await
-            .map(drop)
+        self.exchange(
+            call,
+            &format!("{path}?dryRun=All&fieldValidation=Strict"),
+            Content::Json,
+            body,
+        )
+        .await
+        .map(drop)
     }
 
     /// Patches an object or one of its subresources with a JSON merge patch.

@@ -346,7 +346,7 @@ async fn a_dry_run_stores_nothing_and_holds_nothing_back() {
         .unwrap();
     assert_eq!(
         rig.script.lines(),
-        ["POST /api/v1/namespaces/shop/pods?dryRun=All"]
+        ["POST /api/v1/namespaces/shop/pods?dryRun=All&fieldValidation=Strict"]
     );
     assert!(!rig.is_held_back());
     let error = rig
