@@ -118,6 +118,7 @@ impl Steps<'_> {
             }
             return;
         }
+        scale::forget_partial(&self.view, &mut self.changes);
         self.roll_out();
     }
 

@@ -4,7 +4,7 @@
 //! both at once: shrinking comes first in the plan, and what it frees may be used at once.
 
 use super::changes::Changes;
-use super::sets::{View, lasting_available, size};
+use super::sets::{View, is_unanswered, lasting_available, size};
 use crate::workload::ReplicaSet;
 
 /// Pods that a new ReplicaSet may be created with beside the old ones.
@@ -47,6 +47,11 @@ fn shrink_old<'a>(view: &View<'a>, new: &ReplicaSet) -> Vec<(&'a ReplicaSet, i32
         let count = (*size - lasting_available(set)).min(left);
         *size -= count;
         left -= count;
+    }
+    // A ReplicaSet that was resized and has not answered may have lost what it reports: shrunk and
+    // grown again, it says "available" of pods that it has deleted. Its answer causes a sync.
+    if view.sets.all().any(is_unanswered) {
+        return sizes;
     }
     let available: i32 = view
         .sets

@@ -280,3 +280,21 @@ fn percentages_are_taken_of_replicas() {
             patch web-b replicas=3 (Normal ScalingReplicaSet: Scaled up replica set web-b from 2 to 3)"#]],
     );
 }
+
+#[test]
+fn a_set_that_has_not_answered_holds_healthy_old_pods() {
+    check_plan(
+        "replicas=10 surge=3 unavailable=2 rev=2 | web-a A 8 rev=1; web-b B 5 rev=2 stale",
+        expect![[""]],
+    );
+}
+
+#[test]
+fn a_set_that_has_not_answered_does_not_hold_unhealthy_old_pods() {
+    check_plan(
+        "replicas=10 surge=3 unavailable=2 rev=2 | web-a A 8/5 rev=1; web-b B 5 rev=2 stale",
+        expect![[r#"
+            patch web-a replicas=5 (Normal ScalingReplicaSet: Scaled down replica set web-a from 8 to 5)
+            patch web-b replicas=8 (Normal ScalingReplicaSet: Scaled up replica set web-b from 5 to 8)"#]],
+    );
+}

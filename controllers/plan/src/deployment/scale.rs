@@ -23,6 +23,7 @@ pub(super) fn size_sets<'a>(view: &View<'a>, changes: &mut Changes<'a>) {
     }
     match active[..] {
         [] => {}
+        [only] if grows_beside_old_pods(view, only) => {}
         [only] => apply(view, vec![(only, view.target.replicas)], changes),
         _ if is_saturated(view) => {
             for set in view.sets.active_old() {
@@ -33,6 +34,25 @@ pub(super) fn size_sets<'a>(view: &View<'a>, changes: &mut Changes<'a>) {
             apply(view, proportions(view, active), changes);
         }
         _ => {}
+    }
+}
+
+/// Whether new pods of a Recreate would come up while old ones run. Upstream lets a paused
+/// Deployment do that.
+fn grows_beside_old_pods(view: &View<'_>, set: &ReplicaSet) -> bool {
+    view.target.strategy == Strategy::Recreate
+        && view
+            .sets
+            .new
+            .is_some_and(|new| new.metadata.uid == set.metadata.uid)
+        && view.target.replicas > size(set)
+        && view.old_pods_run()
+}
+
+/// Forgets a scaling that was under way when it was called off.
+pub(super) fn forget_partial<'a>(view: &View<'a>, changes: &mut Changes<'a>) {
+    for set in view.sets.all() {
+        changes.remove_annotation(set, revision::BEFORE_SCALE);
     }
 }
 

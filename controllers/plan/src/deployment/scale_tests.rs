@@ -352,3 +352,19 @@ fn the_policy_is_read_for_our_own_kind_only() {
         ],
     );
 }
+
+#[test]
+fn a_paused_recreate_does_not_grow_beside_old_pods() {
+    check_plan(
+        "replicas=3 paused type=Recreate rev=2 | web-a A 0 rev=1; web-b B 0 rev=2 | web-a: p Running deleting",
+        expect![[""]],
+    );
+}
+
+#[test]
+fn a_scaling_that_is_called_off_is_forgotten() {
+    check_plan(
+        "own replicas=10 policy=complete rev=2 | web-a A 0 rev=1; web-b B 10 rev=2 before=8",
+        expect!["patch web-b -replicaset-replicas-before-scale"],
+    );
+}

@@ -20,6 +20,12 @@ pub(super) fn lasting_available(set: &ReplicaSet) -> i32 {
     set.status.available_replicas.clamp(0, size(set))
 }
 
+/// Whether the ReplicaSet's status is about an earlier spec. One that is being deleted may never
+/// answer and is not waited for.
+pub(super) fn is_unanswered(set: &ReplicaSet) -> bool {
+    !set.metadata.is_deleting() && set.metadata.generation > set.status.observed_generation
+}
+
 /// Whether a pod holds its place on a node, or may: it is not finished.
 fn runs(pod: &Pod) -> bool {
     !matches!(pod.phase, Phase::Failed | Phase::Succeeded)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::course::{Course, Steps, Turn};
-use super::sets::{View, size};
+use super::sets::{View, is_unanswered, size};
 use super::{Creation, Observed, Outcome, StatusWrite, kstatus, progress, rollback};
 use crate::condition::{self, FALSE, TRUE};
 use crate::rollout::InvalidField;
@@ -157,10 +157,7 @@ fn acted(steps: &Steps<'_>, outcome: &Outcome) -> Option<StatusWrite> {
 /// Whether a ReplicaSet is about to report other counts: it was, or is being, resized and has
 /// not answered yet. Its answer causes the next sync.
 fn counts_will_change(steps: &Steps<'_>) -> bool {
-    steps.changes.resizes()
-        || steps.view.sets.all().any(|set| {
-            !set.metadata.is_deleting() && set.metadata.generation > set.status.observed_generation
-        })
+    steps.changes.resizes() || steps.view.sets.all().any(is_unanswered)
 }
 
 /// Whether nothing changed but counts: those may wait for the sync that resizing causes.
