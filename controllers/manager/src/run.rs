@@ -102,7 +102,8 @@ async fn lead(
         seed,
         metrics.events.clone(),
     );
-    tokio::spawn(poster.run(stop.clone()));
+    // To the very end: the last event tells that this process stopped leading.
+    tokio::spawn(poster.run(CancellationToken::new()));
     let candidate = Candidate::new(client, settings, clock.clone(), seed, metrics.lease.clone())?
         .with_events(recorder);
     let Some(tenure) = candidate.acquire(stop).await else {

@@ -9,8 +9,8 @@
 //! a failure prints the objects and events of the namespace (and leaves them in
 //! `IRONKEEL_E2E_LOGS`, if set).
 
-pub mod kubectl;
 pub mod manifest;
+pub mod program;
 pub mod scenario;
 pub mod status;
 pub mod target;

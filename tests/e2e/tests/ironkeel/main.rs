@@ -1,5 +1,6 @@
 //! The cases that only our kinds or our packaging have.
 
 mod bad_input;
+mod packaging;
 mod reliability;
 mod rollout_extensions;

@@ -156,7 +156,8 @@ fn a_restarted_manager_keeps_what_it_owns() {
         let before = uids().await?;
         let managers: Api<Pod> = Api::namespaced(s.client.clone(), NAMESPACE);
         let identity = holder(&s).await?;
-        let params = ListParams::default().labels("app.kubernetes.io/name=ironkeel-controllers");
+        let params =
+            ListParams::default().labels("app.kubernetes.io/name=ironkeel-controller-manager");
         let pods = managers.list(&params).await?.items;
         if pods.is_empty() {
             bail!("no manager pod in {NAMESPACE}");

@@ -1,7 +1,7 @@
 //! What users and other controllers do to a workload: autoscale, evict, drain, apply, wait.
 
 use anyhow::{Result, bail, ensure};
-use ironkeel_e2e::kubectl::kubectl;
+use ironkeel_e2e::program::kubectl;
 use ironkeel_e2e::scenario::run;
 use ironkeel_e2e::status::{int, rolled_out, text};
 use ironkeel_e2e::{LONG, SHORT, Scenario, manifest, wait};
