@@ -6,7 +6,11 @@
 //! calls a planner, executes the plan and writes the status that the planner computed.
 
 // `check(input, expect![[…]])` takes what it expects by value: that reads best at the call.
-#![cfg_attr(test, allow(clippy::needless_pass_by_value))]
+// expect-test writes its raw strings with hashes.
+#![cfg_attr(
+    test,
+    allow(clippy::needless_pass_by_value, clippy::needless_raw_string_hashes)
+)]
 
 pub mod batch;
 pub mod claim;

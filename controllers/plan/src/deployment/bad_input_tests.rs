@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::fixture::*;
+use super::show::*;
 use super::*;
 
 #[test]

@@ -227,6 +227,8 @@ mod bad_input_tests;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod kstatus_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rollback_tests;
@@ -235,10 +237,14 @@ mod rolling_tests;
 #[cfg(test)]
 mod scale_tests;
 #[cfg(test)]
+mod show;
+#[cfg(test)]
 mod status_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod world_writes;
 #[cfg(test)]
 mod write_count;

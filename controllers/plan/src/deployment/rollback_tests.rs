@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::fixture::*;
 use super::rollback;
-use super::world::merge;
+use super::world_writes::merge;
 
 #[test]
 fn completion_is_remembered_for_a_rollback() {
