@@ -31,6 +31,8 @@ pub(crate) use files::{has_server, resolver};
 const FORMAT: u32 = 1;
 /// How long a component may take to become healthy.
 const LIMIT: Duration = Duration::from_mins(1);
+/// How long one that runs already may take to show it.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a node's first process has to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -329,21 +331,19 @@ impl Node<'_> {
                 })
             };
             let right = self.running(first, &component.name);
-            if right.is_some_and(|(_, fingerprint)| fingerprint == component.fingerprint)
-                && settle(LIMIT / 4).is_ok()
+            if let Some((pid, fingerprint)) = right
+                && fingerprint == component.fingerprint
             {
-                continue;
-            }
-            outcome = Outcome::Done;
-            if settle(LIMIT).is_err() {
+                if settle(PATIENCE).is_ok() {
+                    continue;
+                }
                 // Alive and of no use: the first process starts it again.
-                if let Some((pid, _)) = self.running(first, &component.name)
-                    && let Some(hung) = Identity::of(pid)
-                {
+                if let Some(hung) = Identity::of(pid) {
                     hung.kill()?;
                 }
-                settle(LIMIT)?;
             }
+            outcome = Outcome::Done;
+            settle(LIMIT)?;
         }
         Ok(outcome)
     }
