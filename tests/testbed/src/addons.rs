@@ -1,11 +1,12 @@
 //! What the cluster holds before anybody uses it: node ranges and DNS.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
@@ -88,6 +89,22 @@ impl ControlPlane<'_> {
         Ok(outcome)
     }
 
+    /// Returns when no pod of a node that was started again is still called Ready for a container of before: until its
+    /// kubelet has looked, the API server knows the last state of the old one.
+    pub(crate) fn ensure_pods_current(&self, started: &BTreeMap<String, Timestamp>) -> Result<()> {
+        if started.is_empty() {
+            return Ok(());
+        }
+        wait::until(
+            LIMIT,
+            "every pod of the started nodes showing its new state",
+            || {
+                let pods = self.objects(&["pods", "--all-namespaces"])?;
+                Ok((!pods.iter().any(|pod| is_outdated(pod, started))).then_some(()))
+            },
+        )
+    }
+
     /// Returns when DNS runs on every real node.
     pub(crate) fn ensure_dns(&self) -> Result<Outcome> {
         let running = || -> Result<bool> {
@@ -155,6 +172,23 @@ pub(crate) fn list(kubectl: &mut Command, what: &[&str]) -> Result<Vec<Value>> {
     }
 }
 
+/// Whether a pod counts as Ready for a container that its node had before it was started again.
+fn is_outdated(pod: &Value, started: &BTreeMap<String, Timestamp>) -> bool {
+    let node = pod["spec"]["nodeName"].as_str();
+    let Some(since) = node.and_then(|node| started.get(node)) else {
+        return false;
+    };
+    let containers = pod["status"]["containerStatuses"].as_array();
+    let is_older = |container: &Value| {
+        let started = container["state"]["running"]["startedAt"].as_str();
+        // The API server keeps whole seconds.
+        started
+            .and_then(|time| time.parse::<Timestamp>().ok())
+            .is_some_and(|time| time.as_second() < since.as_second())
+    };
+    is_ready(pod) && containers.is_some_and(|containers| containers.iter().any(is_older))
+}
+
 /// Whether an object's Ready condition is True.
 pub(crate) fn is_ready(object: &Value) -> bool {
     object["status"]["conditions"]
@@ -176,5 +210,42 @@ pub(crate) fn join<T>(handle: thread::ScopedJoinHandle<'_, T>) -> T {
     match handle.join() {
         Ok(value) => value,
         Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::is_outdated;
+
+    #[test]
+    fn a_container_of_before_the_restart_makes_a_ready_pod_outdated() {
+        let started = BTreeMap::from([(
+            "node1".to_owned(),
+            "2026-11-21T12:00:00.7Z".parse().unwrap(),
+        )]);
+        let pod = |node: &str, ready: &str, container: &str| {
+            json!({
+                "spec": { "nodeName": node },
+                "status": {
+                    "conditions": [{ "type": "Ready", "status": ready }],
+                    "containerStatuses": [{ "state": { "running": { "startedAt": container } } }],
+                },
+            })
+        };
+        let (before, same, after) = (
+            "2026-11-21T11:59:59Z",
+            "2026-11-21T12:00:00Z",
+            "2026-11-21T12:00:05Z",
+        );
+        assert!(is_outdated(&pod("node1", "True", before), &started));
+        assert!(!is_outdated(&pod("node1", "True", same), &started));
+        assert!(!is_outdated(&pod("node1", "True", after), &started));
+        assert!(!is_outdated(&pod("node1", "False", before), &started));
+        assert!(!is_outdated(&pod("node2", "True", before), &started));
+        assert!(!is_outdated(&json!({ "spec": {} }), &started));
     }
 }

@@ -4,6 +4,7 @@ mod down;
 mod logs;
 mod status;
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -12,6 +13,7 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::addons::join;
@@ -20,7 +22,7 @@ use crate::kernel::{self, MOUNT_POINTS};
 use crate::layout::{Layout, MOST_NODES, create_private_folder, write_if_changed};
 use crate::lock::Lock;
 use crate::network;
-use crate::node::Node;
+use crate::node::{Boot, Node};
 use crate::packages;
 use crate::pki::{Authority, Subject};
 use crate::process::end_strays;
@@ -175,7 +177,7 @@ impl Cluster {
         for number in surplus() {
             Node::remove(&self.layout, number)?;
         }
-        thread::scope(|scope| -> Result<()> {
+        let started = thread::scope(|scope| -> Result<BTreeMap<_, _>> {
             // Loading images takes about as long as an API server takes to start.
             let boots: Vec<_> = self
                 .nodes()
@@ -192,7 +194,11 @@ impl Cluster {
                 scope.spawn(|| quick("kube-scheduler", &|| control_plane.ensure_scheduler())),
             ];
             control_plane.ensure_objects()?;
-            others.into_iter().chain(boots).try_for_each(join)
+            others.into_iter().try_for_each(join)?;
+            boots
+                .into_iter()
+                .filter_map(|boot| join(boot).transpose())
+                .collect()
         })?;
         control_plane.forget_nodes(surplus())?;
         thread::scope(|scope| -> Result<()> {
@@ -202,7 +208,12 @@ impl Cluster {
                 .collect();
             joins.into_iter().try_for_each(join)
         })?;
-        quick("nodes ready", &|| control_plane.ensure_nodes_ready())?;
+        quick("nodes ready", &|| {
+            control_plane.ensure_nodes_ready().and_then(|outcome| {
+                control_plane.ensure_pods_current(&started)?;
+                Ok(outcome)
+            })
+        })?;
         if control_plane.concerns_fake_nodes() {
             quick("fake nodes", &|| control_plane.ensure_fake_nodes())?;
         }
@@ -345,9 +356,21 @@ impl Cluster {
     }
 }
 
-fn boot(node: &Node<'_>, archives: &[PathBuf], progress: &dyn Progress) -> Result<()> {
-    step(progress, &node.name(), None, || Ok(((), node.boot()?)))?;
-    load(node, archives, progress)
+/// Boots a node and loads its images; returns its name and the time where it was started.
+fn boot(
+    node: &Node<'_>,
+    archives: &[PathBuf],
+    progress: &dyn Progress,
+) -> Result<Option<(String, Timestamp)>> {
+    let started = step(progress, &node.name(), None, || {
+        Ok(match node.boot()? {
+            Boot::Unchanged => (None, Outcome::Unchanged),
+            Boot::Repaired => (None, Outcome::Done),
+            Boot::Started(since) => (Some((node.name(), since)), Outcome::Done),
+        })
+    })?;
+    load(node, archives, progress)?;
+    Ok(started)
 }
 
 fn load(node: &Node<'_>, archives: &[PathBuf], progress: &dyn Progress) -> Result<()> {

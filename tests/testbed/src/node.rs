@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,17 @@ impl Running {
 /// The names of a node's components, in the order they start.
 pub(crate) const COMPONENTS: [&str; 3] = ["containerd", "kubelet", "kube-proxy"];
 
+/// What booting a node came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Boot {
+    /// Everything was right already.
+    Unchanged,
+    /// Something was not, and the node went on.
+    Repaired,
+    /// The node was started, at this time; whatever ran on an earlier one of its name is gone.
+    Started(Timestamp),
+}
+
 /// One real node of a cluster.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Node<'a> {
@@ -101,7 +113,7 @@ impl Node<'_> {
 
     /// Makes sure that the node's first process and containerd run; a fresh node gets no kubelet yet, so that no pod
     /// starts before its image is there.
-    pub(crate) fn boot(&self) -> Result<Outcome> {
+    pub(crate) fn boot(&self) -> Result<Boot> {
         let folder = self.folder();
         create_folder(&folder.join("run"))?;
         files::write(self)?;
@@ -117,9 +129,9 @@ impl Node<'_> {
             let components = self.run_components(record.identity, &COMPONENTS)?;
             let unchanged = network == Outcome::Unchanged && components == Outcome::Unchanged;
             return Ok(if unchanged {
-                Outcome::Unchanged
+                Boot::Unchanged
             } else {
-                Outcome::Done
+                Boot::Repaired
             });
         }
         if let Some(record) = record {
@@ -129,6 +141,7 @@ impl Node<'_> {
             let _ = fs::remove_file(Running::path(&folder, component));
         }
         self.write_spec(&COMPONENTS[..1])?;
+        let since = Timestamp::now();
         let identity = self.start_first()?;
         Record {
             identity,
@@ -136,7 +149,7 @@ impl Node<'_> {
         }
         .write(&record_path)?;
         self.run_components(identity, &COMPONENTS[..1])?;
-        Ok(Outcome::Done)
+        Ok(Boot::Started(since))
     }
 
     /// Makes sure that kubelet and kube-proxy run too.
