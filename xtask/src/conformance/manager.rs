@@ -66,6 +66,7 @@ pub(super) fn with_native_manager<T>(
     )?;
     let result = cluster
         .restart_kube_controller_manager(WITHOUT_OURS, &[], screen)
+        .and_then(|()| loops_are_off(cluster))
         .and_then(|()| {
             let log = folder.join("ironkeel-controller-manager.log");
             let manager = screen.step("start ironkeel-controller-manager --mode=native", || {
@@ -82,6 +83,24 @@ pub(super) fn with_native_manager<T>(
     let value = result?;
     restored?;
     Ok(value)
+}
+
+/// Makes sure that nobody but us can pass the specs: asks the running process, not whoever started it.
+fn loops_are_off(cluster: &Cluster) -> Result<()> {
+    let status = cluster.status()?;
+    let pid = status
+        .processes
+        .iter()
+        .find(|process| process.program == "kube-controller-manager")
+        .and_then(|process| process.pid)
+        .context("kube-controller-manager does not run")?;
+    let file = format!("/proc/{pid}/cmdline");
+    let line = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
+    let wanted = format!("--controllers={WITHOUT_OURS}");
+    if !line.split('\0').any(|word| word == wanted) {
+        bail!("kube-controller-manager (process {pid}) does not run with {wanted}");
+    }
+    Ok(())
 }
 
 impl NativeManager {
