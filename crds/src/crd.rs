@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Deployment, ReplicaSet};
 
@@ -34,8 +34,32 @@ fn finish(definition: CustomResourceDefinition) -> Result<Kind, serde_json::Erro
         .and_then(Value::as_object_mut)
     {
         status.remove("nullable");
+        say_not_seen_yet(status);
     }
     Ok(Kind { plural, definition })
+}
+
+/// Gives an object that no controller has looked at yet a status that says so.
+///
+/// Without it kstatus takes a new object for current, and `helm install --wait` could return
+/// before the first sync. Columns would be blank until a count was above zero.
+fn say_not_seen_yet(status: &mut serde_json::Map<String, Value>) {
+    status.insert("default".to_owned(), json!({}));
+    let Some(fields) = status.get_mut("properties").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let counts = [
+        "replicas",
+        "readyReplicas",
+        "availableReplicas",
+        "updatedReplicas",
+    ];
+    let zeros = counts.into_iter().map(|count| (count, 0));
+    for (field, default) in zeros.chain([("observedGeneration", -1)]) {
+        if let Some(field) = fields.get_mut(field).and_then(Value::as_object_mut) {
+            field.insert("default".to_owned(), json!(default));
+        }
+    }
 }
 
 /// Takes out what the derive macros leave in.

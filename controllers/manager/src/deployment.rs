@@ -114,9 +114,13 @@ impl Reconcile for Deployments {
             match sync.execute(action).await? {
                 Step::Done => {}
                 Step::Creation(creation, error) => {
+                    // What follows in the plan rests on the ReplicaSet that was to be created.
+                    let go_on = creation == Creation::Created;
                     outcome.creation = creation;
                     failed = error;
-                    break;
+                    if !go_on {
+                        break;
+                    }
                 }
             }
         }
@@ -162,6 +166,7 @@ impl Deployments {
             .filter(|other| {
                 let selector = &other.spec.selector;
                 other.metadata.uid != meta.uid
+                    && !other.metadata.is_deleting()
                     && !selector.is_empty()
                     && selector.matches(|key| template.label(key))
             })

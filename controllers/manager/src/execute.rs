@@ -50,12 +50,14 @@ pub fn after(delay: Option<SignedDuration>) -> Option<Duration> {
     delay.map(|delay| Duration::try_from(delay).unwrap_or_default())
 }
 
+/// How long a change that starts nothing may wait for others of the same owner.
+pub const WINDOW: Duration = Duration::from_millis(20);
+
 /// How long a pod's change may wait for others of the same owner.
 ///
 /// A set that grows sees many pods turn ready at almost the same time, and each would cost a
 /// status write. A pod that appears or goes away is never held back: replacements depend on it.
 pub fn pod_event_delay(old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) -> Option<Duration> {
-    const WINDOW: Duration = Duration::from_millis(20);
     let (old, new) = (old?, new?);
     let stays = old.is_active() == new.is_active() && old.controller == new.controller;
     stays.then_some(WINDOW)

@@ -416,3 +416,18 @@ fn cases_are_of_our_kinds_and_differ() {
     }
     assert!(cases.iter().any(|case| case.ours) && cases.iter().any(|case| !case.ours));
 }
+
+#[test]
+fn a_new_object_says_that_nobody_has_seen_it() {
+    for plural in ["deployments", "replicasets"] {
+        let status = &schema(plural)["properties"]["status"];
+        assert_eq!(status["default"], json!({}), "{plural}");
+        let default = |field: &str| status["properties"][field]["default"].clone();
+        assert_eq!(default("observedGeneration"), json!(-1), "{plural}");
+        for count in ["replicas", "readyReplicas", "availableReplicas"] {
+            assert_eq!(default(count), json!(0), "{plural}: {count}");
+        }
+        // Absent means unknown here, which 0 is not.
+        assert_eq!(default("terminatingReplicas"), json!(null), "{plural}");
+    }
+}

@@ -9,12 +9,38 @@ use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::store::{Change, Store};
 
-/// Wakes a Deployment that was added or changed.
-pub fn deployment_changed(queue: &Queue, change: &Change<Deployment>) {
-    match (&change.new, &change.old) {
-        (Some(deployment), _) => queue.add(deployment.metadata.key(), Reason::Changed),
-        (None, Some(deployment)) => queue.forget(&deployment.metadata.key()),
-        (None, None) => {}
+use crate::execute::WINDOW;
+
+/// Wakes a Deployment that was added or changed; when one goes, those that may now adopt the
+/// ReplicaSets that its selector kept from them.
+pub fn deployment_changed(
+    deployments: &Store<Deployment>,
+    sets: &Store<ReplicaSet>,
+    queue: &Queue,
+    change: &Change<Deployment>,
+) {
+    if let Some(deployment) = &change.new {
+        queue.add(deployment.metadata.key(), Reason::Changed);
+    }
+    let Some(old) = change
+        .old
+        .as_ref()
+        .filter(|old| !old.metadata.is_deleting())
+    else {
+        return;
+    };
+    let goes = change
+        .new
+        .as_ref()
+        .is_none_or(|new| new.metadata.is_deleting());
+    if change.new.is_none() {
+        queue.forget(&old.metadata.key());
+    }
+    let namespace = &old.metadata.namespace;
+    if goes && !sets.orphans_in(namespace).is_empty() {
+        for other in deployments.in_namespace(namespace) {
+            queue.add(other.metadata.key(), Reason::Orphan);
+        }
     }
 }
 
@@ -31,7 +57,12 @@ pub fn set_changed(
         wake.extend(owning_deployment(resource, deployments, set));
     }
     for key in wake {
-        queue.add(key, Reason::Dependent);
+        match (&change.old, &change.new) {
+            (Some(old), Some(new)) if only_counts_differ(old, new) => {
+                queue.add_within(key, WINDOW, Reason::Dependent);
+            }
+            _ => queue.add(key, Reason::Dependent),
+        }
     }
     let Some(set) = change
         .new
@@ -52,6 +83,17 @@ pub fn set_changed(
             queue.add(deployment.metadata.key(), Reason::Orphan);
         }
     }
+}
+
+/// Whether the set only counts its pods differently, which may wait for the next count.
+fn only_counts_differ(old: &ReplicaSet, new: &ReplicaSet) -> bool {
+    old.spec == new.spec
+        && old.metadata.labels == new.metadata.labels
+        && old.metadata.annotations == new.metadata.annotations
+        && old.metadata.owner_references == new.metadata.owner_references
+        && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp
+        && old.status.conditions == new.status.conditions
+        && old.status.observed_generation == new.status.observed_generation
 }
 
 /// Wakes the Deployment of a pod that is gone or ended: `Recreate` and `podReplacementPolicy` wait

@@ -52,15 +52,16 @@ impl Wiring {
 
     pub(super) fn watch_owners(&mut self, stop: &CancellationToken) {
         for family in self.deployments.clone() {
-            let queue = family.queue;
-            self.watch(
-                family.family.resource,
-                family.deployments,
-                stop,
-                move |change| {
-                    deployment::deployment_changed(&queue, change);
-                },
-            );
+            let DeploymentFamily {
+                family,
+                queue,
+                deployments,
+                sets,
+            } = family;
+            let store = deployments.clone();
+            self.watch(family.resource, store, stop, move |change| {
+                deployment::deployment_changed(&deployments, &sets, &queue, change);
+            });
         }
         if let Some(family) = self.replication.clone() {
             let queue = family.queue;
