@@ -117,7 +117,6 @@ impl Node<'_> {
         let folder = self.folder();
         create_folder(&folder.join("run"))?;
         files::write(self)?;
-        cgroups::ensure(&self.name())?;
         let record_path = self.layout.record(&self.name());
         let right = format!("{FORMAT} {}", folder.display());
         let record = Record::read(&record_path);
@@ -125,6 +124,7 @@ impl Node<'_> {
             && record.identity.is_alive()
             && record.fingerprint == right
         {
+            cgroups::ensure(&self.name())?;
             let network = network::ensure_node(self.number, record.identity.pid, self.nodes)?;
             let components = self.run_components(record.identity, &COMPONENTS)?;
             let unchanged = network == Outcome::Unchanged && components == Outcome::Unchanged;
@@ -137,6 +137,9 @@ impl Node<'_> {
         if let Some(record) = record {
             record.identity.kill()?;
         }
+        // Kubelet would ask containerd for the container of each old group, for seconds each, before its first pod.
+        cgroups::remove(Some(&self.name()));
+        cgroups::ensure(&self.name())?;
         for component in COMPONENTS {
             let _ = fs::remove_file(Running::path(&folder, component));
         }
