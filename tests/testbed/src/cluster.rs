@@ -109,6 +109,12 @@ pub struct Cluster {
     saved: Saved,
 }
 
+/// The right to an undisturbed cluster; see [`Cluster::reserve`].
+#[derive(Debug)]
+pub struct Reservation {
+    _lock: Lock,
+}
+
 /// What a later command has to know of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Saved {
@@ -337,6 +343,15 @@ impl Cluster {
         })
     }
 
+    /// Keeps [`Cluster::up`] and [`down`] of every run, this one's too, away from the cluster for as long as the value
+    /// lives: they are refused with an error that names `purpose`. For a test or a measurement that a change under it
+    /// would spoil. [`Cluster::restart_kube_controller_manager`] still works.
+    pub fn reserve(&self, purpose: &str) -> Result<Reservation> {
+        let mut lock = reservation(&self.layout)?;
+        lock.sign(&format!("{purpose} (process {})", std::process::id()))?;
+        Ok(Reservation { _lock: lock })
+    }
+
     fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         let Saved { config, programs } = &self.saved;
         (1..=config.nodes).map(|number| Node {
@@ -401,11 +416,24 @@ fn require_root() -> Result<()> {
     )
 }
 
-/// Two runs that change one cluster at once would undo each other's work.
-fn exclusive(layout: &Layout) -> Result<Lock> {
-    Lock::take(&layout.lock())?.with_context(|| {
+/// Two runs that change one cluster at once would undo each other's work, and one that changes it under a running test
+/// would make the test's result worthless.
+fn exclusive(layout: &Layout) -> Result<(Lock, Lock)> {
+    let changing = Lock::take(&layout.lock())?.with_context(|| {
         format!(
             "another run is changing the cluster in {}; wait for its end and try again",
+            layout.state.display()
+        )
+    })?;
+    Ok((changing, reservation(layout)?))
+}
+
+fn reservation(layout: &Layout) -> Result<Lock> {
+    let path = layout.reservation();
+    Lock::take(&path)?.with_context(|| {
+        let who = fs::read_to_string(&path).unwrap_or_default();
+        format!(
+            "the cluster in {} is reserved by {who}; wait for its end and try again",
             layout.state.display()
         )
     })

@@ -64,6 +64,11 @@ impl Layout {
         self.state.with_extension("lock")
     }
 
+    /// Held by whoever measures or tests on the cluster and must not be disturbed.
+    pub(crate) fn reservation(&self) -> PathBuf {
+        self.state.with_extension("reserved")
+    }
+
     pub(crate) fn saved(&self) -> PathBuf {
         self.state.join("cluster.json")
     }

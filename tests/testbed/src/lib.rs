@@ -26,6 +26,7 @@
 //! cluster.kubectl().args(["get", "nodes"]).status()?;                       // KUBECONFIG set
 //! cluster.restart_kube_controller_manager("*,-deployment-controller", &[], progress)?;
 //! let file = cluster.issue_client_kubeconfig("system:serviceaccount:ns:name", &["system:serviceaccounts"])?;
+//! let undisturbed = cluster.reserve("the conformance suite")?;               // up and down are refused meanwhile
 //! cluster.load_images(&[new_archive], progress)?;
 //! cluster.collect_logs(&folder)?;
 //!
@@ -58,7 +59,7 @@ mod wait;
 
 use std::process::ExitCode;
 
-pub use cluster::{Cluster, Config, NodeStatus, ProcessStatus, Status, down};
+pub use cluster::{Cluster, Config, NodeStatus, ProcessStatus, Reservation, Status, down};
 pub use image::Image;
 pub use images::ImageSet;
 pub use paths::{cache_dir, state_dir};
