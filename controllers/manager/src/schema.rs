@@ -197,6 +197,12 @@ fn has_field(schema: &Value, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+
+    use ironkeel_runtime::resource::NATIVE_REPLICA_SETS;
+    use kube::client::Body;
+    use parking_lot::Mutex;
     use serde_json::json;
 
     fn document(status: &Value) -> Value {
@@ -241,5 +247,50 @@ mod tests {
         );
         assert_eq!(new, Served::Current);
         assert_eq!(new.advice("replicasets", "apps.ironkeel.dev"), None);
+    }
+
+    /// An API server that answers with the first of `replies`, and with the next one at each request.
+    fn server(replies: Vec<(u16, Value)>) -> Client {
+        let replies = Arc::new(Mutex::new(replies));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let mut replies = replies.lock();
+            let (code, body) = match replies.len() {
+                1 => replies[0].clone(),
+                _ => replies.remove(0),
+            };
+            assert_eq!(request.uri().path(), OPENAPI_PATH);
+            let mut response = http::Response::new(Body::from(body.to_string().into_bytes()));
+            *response.status_mut() = http::StatusCode::from_u16(code).unwrap();
+            async move { Ok::<_, Infallible>(response) }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_gate_opens_for_a_kind_when_it_is_current_and_never_waits_for_a_built_in_one() {
+        let missing =
+            json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+        let old = document(&json!({"selector": {}}));
+        let current = document(&json!({"selector": {}, "terminatingReplicas": {}}));
+        let gate = Gate::default();
+        let stop = CancellationToken::new();
+        gate.open(NATIVE_REPLICA_SETS).await;
+        let begin = tokio::time::Instant::now();
+        gate.start(
+            server(vec![
+                (404, missing),
+                (503, json!({})),
+                (200, old),
+                (200, current),
+            ]),
+            stop.clone(),
+        );
+        gate.open(REPLICA_SETS).await;
+        // Missing, unreadable and too old came before: each is asked again after five seconds.
+        assert_eq!(begin.elapsed().as_secs(), 15);
+        // The document never gets a Deployment: its controller waits on, the other one has started.
+        let waiting = tokio::time::timeout(Duration::from_secs(60), gate.open(DEPLOYMENTS)).await;
+        assert!(waiting.is_err());
+        stop.cancel();
     }
 }
