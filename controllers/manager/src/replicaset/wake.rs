@@ -70,3 +70,7 @@ fn owning_set(resource: Resource, sets: &Store<ReplicaSet>, pod: &Pod) -> Option
     let set = sets.get(&key)?;
     (set.uid() == &*controller.uid).then_some(key)
 }
+
+#[cfg(test)]
+#[path = "wake_tests.rs"]
+mod tests;
