@@ -289,7 +289,7 @@ mod tests {
         // Missing, unreadable and too old came before: each is asked again after five seconds.
         assert_eq!(begin.elapsed().as_secs(), 15);
         // The document never gets a Deployment: its controller waits on, the other one has started.
-        let waiting = tokio::time::timeout(Duration::from_secs(60), gate.open(DEPLOYMENTS)).await;
+        let waiting = tokio::time::timeout(Duration::from_mins(1), gate.open(DEPLOYMENTS)).await;
         assert!(waiting.is_err());
         stop.cancel();
     }
