@@ -72,9 +72,11 @@ pub(super) fn with_native_manager<T>(
             let manager = screen.step("start ironkeel-controller-manager --mode=native", || {
                 NativeManager::start(binary, &kubeconfig, &log)
             })?;
-            let result = work();
+            let value = work()?;
+            // An `up` in the meantime would have given the loops back, and the specs would prove nothing.
+            loops_are_off(cluster)?;
             manager.stop()?;
-            result
+            Ok(value)
         });
     // Upstream's loops come back also after a failure: a cluster without them is of no use to anybody.
     let restored = cluster
