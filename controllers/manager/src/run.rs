@@ -61,10 +61,11 @@ pub async fn run(flags: RunFlags) -> Result<()> {
     let ended = CancellationToken::new();
     let server = tokio::spawn(http::serve(listener, site, ended.clone()));
 
-    let result = lead(&flags, &connection, &clock, seed, &metrics, wiring, &stop).await;
+    // A lost lease ends the process at once: nothing below may hold it.
+    lead(&flags, &connection, &clock, seed, &metrics, wiring, &stop).await?;
     ended.cancel();
     server.await.context("the health and metrics server")??;
-    result
+    Ok(())
 }
 
 /// Waits for the lease if there is one, runs the controllers under it, and gives it up at the end.

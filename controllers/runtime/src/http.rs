@@ -9,6 +9,7 @@ mod tests;
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::{HeaderName, StatusCode, header};
 use axum::Router;
@@ -20,6 +21,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
+
+/// How long requests may take to end once the server stops.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// A named condition that has to hold.
 #[derive(Clone)]
@@ -124,15 +128,24 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// Serves until `stop` is cancelled, and then ends the requests that are under way.
+///
+/// No longer than a second: a client that never finishes its request must not keep the process.
 pub async fn serve(
     listener: TcpListener,
     site: Site,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    axum::serve(listener, site.into_router())
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(ServeError::Serve)
+    let server = axum::serve(listener, site.into_router())
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(ServeError::Serve),
+        () = overdue => Ok(()),
+    }
 }
 
 async fn serve_metrics(State(site): State<Arc<Site>>) -> Response {

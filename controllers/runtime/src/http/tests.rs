@@ -117,6 +117,7 @@ async fn metrics_come_as_openmetrics() {
 #[tokio::test]
 async fn the_server_ends_when_it_is_told_to() {
     let server = Server::start().await;
+    // Connections are accepted in turn: by the answer, the half request is with the server.
     assert_eq!(server.get("/livez").await.0, 200);
     server.stop.cancel();
     server.task.await.unwrap().unwrap();
@@ -131,4 +132,21 @@ async fn an_address_in_use_is_named() {
         error.starts_with(&format!("cannot listen on {}: ", server.address)),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_keep_the_process() {
+    let server = Server::start().await;
+    let mut slow = TcpStream::connect(server.address).await.unwrap();
+    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost:")
+        .await
+        .unwrap();
+    // Connections are accepted in turn: by the answer, the half request is with the server.
+    assert_eq!(server.get("/livez").await.0, 200);
+    server.stop.cancel();
+    let ended = tokio::time::timeout(DRAIN * 10, server.task).await;
+    ended
+        .expect("the server waits for half a request")
+        .unwrap()
+        .unwrap();
 }
