@@ -167,8 +167,9 @@ impl Writer {
 
     /// Creates an object from its JSON. `target.name` must be `metadata.name` of the body:
     /// names are chosen by us, so a create that is repeated after a lost reply meets
-    /// [`Refusal::AlreadyExists`] instead of making a second object. Without a reply the object
-    /// is looked for once, so that a create that did happen is not repeated under another name.
+    /// [`Refusal::AlreadyExists`] instead of making a second object. After an answer that
+    /// [leaves it open](WriteError::leaves_open) the object is looked for, so that a create that
+    /// did happen is not repeated under another name.
     pub async fn create(
         &self,
         leader: &Leader,
@@ -179,9 +180,7 @@ impl Writer {
         let path = target.resource.path(Some(target.namespace), None, None);
         let call = Call::new(Verb::Create, target, None);
         let reply = match self.write(leader, call, &path, Content::Json, body).await {
-            Err(error) if error.is_unanswered() => {
-                self.created_after_all(owner, call, error).await?
-            }
+            Err(error) if error.leaves_open() => self.created_after_all(owner, call, error).await?,
             other => other?,
         };
         Ok(self.record(owner, target, reply))
@@ -315,8 +314,9 @@ impl Writer {
     /// Deletes an object, provided that it still is the one that the precondition names.
     ///
     /// An object that is already gone is [`Refusal::NotFound`], a recreated one of the same
-    /// name is [`Refusal::Conflict`]. Without a reply the object is looked at once, so that a
-    /// delete that did happen is not followed by one of another object.
+    /// name is [`Refusal::Conflict`]. After an answer that
+    /// [leaves it open](WriteError::leaves_open) the object is looked at, so that a delete that
+    /// did happen is not followed by one of another object.
     pub async fn delete(
         &self,
         leader: &Leader,
@@ -346,7 +346,7 @@ impl Writer {
         self.barrier
             .deleting(owner, target.resource, precondition.uid);
         let result = match self.write(leader, call, &path, Content::Json, body).await {
-            Err(error) if error.is_unanswered() => {
+            Err(error) if error.leaves_open() => {
                 self.deleted_after_all(precondition.uid, call, error).await
             }
             other => other,

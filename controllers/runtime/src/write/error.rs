@@ -10,6 +10,10 @@ use super::{Call, Verb};
 use crate::lease::NotLeading;
 use crate::request::Failure;
 
+/// Wait after a 429 that names no delay. API Priority and Fairness answers in plain text with a
+/// header `Retry-After`, of one second at least, and the client library drops the headers.
+const SHED_PAUSE: Duration = Duration::from_secs(1);
+
 /// A write, or a live read for one, that had no success.
 #[derive(Debug, thiserror::Error)]
 #[error("{verb} {plural} {key}: {}", .refusal.message())]
@@ -49,8 +53,8 @@ pub enum Refusal {
     TooManyRequests {
         /// Upstream's message.
         message: String,
-        /// How long the server asks to wait.
-        retry_after: Option<Duration>,
+        /// How long the server asks to wait; one second where it does not say.
+        retry_after: Duration,
     },
     /// The credentials are not accepted (401).
     Unauthorized(String),
@@ -115,7 +119,7 @@ impl Refusal {
                 retry_after: details
                     .map(|details| details.retry_after_seconds)
                     .filter(|seconds| *seconds > 0)
-                    .map(|seconds| Duration::from_secs(seconds.into())),
+                    .map_or(SHED_PAUSE, |seconds| Duration::from_secs(seconds.into())),
             },
             ("Unauthorized", _) | (_, 401) => Self::Unauthorized(message),
             _ => Self::Other { code, message },
@@ -160,6 +164,16 @@ impl WriteError {
         matches!(self.refusal, Refusal::Unanswered(_))
     }
 
+    /// Whether the write may have happened all the same: no reply, one that cannot be read, or a
+    /// 5xx, which the API server also answers when it gave up waiting for etcd.
+    pub fn leaves_open(&self) -> bool {
+        match &self.refusal {
+            Refusal::Unanswered(_) => true,
+            Refusal::Other { code, .. } => *code < 300 || *code >= 500,
+            _ => false,
+        }
+    }
+
     /// Whether nothing was sent because the lease is not held.
     pub fn is_not_leading(&self) -> bool {
         matches!(self.refusal, Refusal::NotLeading(_))
@@ -168,7 +182,7 @@ impl WriteError {
     /// How long the API server asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.refusal {
-            Refusal::TooManyRequests { retry_after, .. } => retry_after,
+            Refusal::TooManyRequests { retry_after, .. } => Some(retry_after),
             _ => None,
         }
     }

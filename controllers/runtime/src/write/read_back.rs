@@ -1,16 +1,29 @@
-//! After a write without a reply: did it happen?
+//! After a write whose outcome is open: did it happen?
 //!
 //! A create that happened but counts as failed is repeated under another name, and a delete
 //! that happened but counts as failed can be followed by a delete of another pod, because
-//! the store may not show either yet. One live read settles nearly every case; a request
+//! the store may not show either yet. One live read settles nearly every case. An API server
+//! that was killed behind the write cannot answer that either, and when it is back the queue
+//! would be faster than the watch: so it is asked for as long as a restart takes. A request
 //! that the API server executes only after this read is left to the next sync.
+
+use std::time::Duration;
 
 use ironkeel_plan::meta::OwnerReference;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
-use super::{Call, WriteError, Writer};
+use super::{Call, Target, WriteError, Writer};
 use crate::barrier::Owner;
 use crate::request::{Reply, ReplyMeta};
+
+/// How long an API server that does not answer is asked again. As long as the default renew
+/// deadline: a leader that reaches nobody for longer ends anyway.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// First pause between two questions; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1600);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -27,6 +40,25 @@ struct FoundMeta {
 }
 
 impl Writer {
+    /// Reads an object live; asks again while there is no clear answer.
+    async fn look<T: DeserializeOwned>(&self, target: Target<'_>) -> Result<T, WriteError> {
+        let until = Instant::now() + PATIENCE;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match self.live(target).await {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
+            let is_clear = !error.leaves_open() && error.retry_after().is_none();
+            let wait = error.retry_after().unwrap_or_default().max(pause);
+            if is_clear || Instant::now() + wait > until {
+                return Err(error);
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     /// The created object if it exists and `owner` controls it; else the error.
     pub(super) async fn created_after_all(
         &self,
@@ -34,7 +66,7 @@ impl Writer {
         call: Call<'_>,
         error: WriteError,
     ) -> Result<Reply, WriteError> {
-        let Ok(Found { metadata }) = self.live(call.target).await else {
+        let Ok(Found { metadata }) = self.look(call.target).await else {
             return Err(error);
         };
         let ours = metadata
@@ -58,7 +90,7 @@ impl Writer {
         call: Call<'_>,
         error: WriteError,
     ) -> Result<Reply, WriteError> {
-        match self.live::<Reply>(call.target).await {
+        match self.look::<Reply>(call.target).await {
             Ok(found) if found.metadata.uid == uid => {
                 if found.metadata.deletion_timestamp.is_some() {
                     Ok(found)

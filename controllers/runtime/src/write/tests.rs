@@ -432,7 +432,7 @@ async fn refusals_keep_upstreams_words() {
             json!({ "retryAfterSeconds": 3 }),
             Refusal::TooManyRequests {
                 message: "slow down".to_owned(),
-                retry_after: Some(Duration::from_secs(3)),
+                retry_after: Duration::from_secs(3),
             },
         ),
         (
@@ -458,7 +458,8 @@ async fn refusals_keep_upstreams_words() {
         if !details.is_null() {
             status["details"] = details;
         }
-        let rig = Rig::new([Ok((code, status))]);
+        // The second answer is to the look after a 500.
+        let rig = Rig::new([Ok((code, status)), refusal(404, "NotFound", "not there")]);
         let error = rig.create().await.unwrap_err();
         assert_eq!(error.refusal, expected);
         assert_eq!(error.message(), message);
@@ -495,7 +496,7 @@ async fn a_refusal_that_is_no_status_is_read_by_its_code() {
         error.refusal,
         Refusal::TooManyRequests {
             message: "Too many requests, please try again later.".to_owned(),
-            retry_after: None
+            retry_after: Duration::from_secs(1)
         }
     );
 }

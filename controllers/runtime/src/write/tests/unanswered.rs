@@ -1,8 +1,9 @@
-//! Writes whose reply is lost.
+//! Writes whose outcome is open: the reply is lost, or is one that the write may have survived.
 
 use serde_json::json;
 
 use super::*;
+use crate::write::read_back::PATIENCE;
 
 #[tokio::test]
 async fn a_create_whose_reply_was_lost_is_found_again() {
@@ -30,13 +31,68 @@ async fn a_create_that_did_not_happen_stays_unanswered() {
     for found in [
         refusal(404, "NotFound", "pods \"web-x7k2p\" not found"),
         pod("41", json!({ "ownerReferences": [foreign] })),
-        Err("connection reset"),
     ] {
         let rig = Rig::new([Err("connection reset"), found]);
         let error = rig.create().await.unwrap_err();
         assert!(error.is_unanswered(), "{error}");
         assert!(!rig.is_held_back());
     }
+}
+
+#[tokio::test]
+async fn a_create_that_outlived_its_refusal_is_found_again() {
+    for answer in [
+        refusal(
+            504,
+            "Timeout",
+            "request did not complete within requested timeout",
+        ),
+        refusal(500, "InternalError", "etcdserver: request timed out"),
+        Ok((200, json!("not an object"))),
+    ] {
+        let found = pod("41", json!({ "ownerReferences": [reference()] }));
+        let rig = Rig::new([answer, found]);
+        assert_eq!(rig.create().await.unwrap().resource_version, 41);
+        assert!(rig.is_held_back());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_restarts_is_asked_until_it_answers() {
+    let rig = Rig::new([
+        Err("connection reset"),
+        Err("connection refused"),
+        refusal(503, "ServiceUnavailable", "starting"),
+        refusal(429, "TooManyRequests", "later"),
+        pod("41", json!({ "ownerReferences": [reference()] })),
+    ]);
+    let started = tokio::time::Instant::now();
+    assert_eq!(rig.create().await.unwrap().resource_version, 41);
+    assert_eq!(started.elapsed(), Duration::from_millis(100 + 200 + 1000));
+
+    let down = std::iter::repeat_n(Err("connection refused"), 20);
+    let rig = Rig::new(down);
+    let started = tokio::time::Instant::now();
+    assert!(rig.create().await.unwrap_err().is_unanswered());
+    let asked = started.elapsed();
+    assert!(asked <= PATIENCE && asked > PATIENCE / 2, "{asked:?}");
+    assert!(!rig.is_held_back());
+}
+
+#[tokio::test]
+async fn a_delete_that_outlived_its_refusal_is_settled_by_a_look() {
+    let rig = Rig::new([
+        refusal(
+            504,
+            "Timeout",
+            "request did not complete within requested timeout",
+        ),
+        refusal(404, "NotFound", "gone"),
+    ]);
+    rig.delete().await.unwrap();
+    assert!(rig.is_held_back());
+    rig.barrier.gone(PODS, "pod-uid");
+    assert!(!rig.is_held_back());
 }
 
 #[tokio::test]
