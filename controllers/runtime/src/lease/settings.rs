@@ -79,12 +79,13 @@ impl LeaseSettings {
                 "must be at least 1s, the unit of a Lease".to_owned(),
             );
         }
-        if self.lease_duration <= self.renew_deadline {
+        // Others count what the Lease says, and that has whole seconds.
+        if Duration::from_secs(self.lease_duration.as_secs()) <= self.renew_deadline {
             return rule(
                 "lease duration",
                 self.lease_duration,
                 format!(
-                    "must be greater than the renew deadline, {:?}",
+                    "must be greater than the renew deadline, {:?}, in whole seconds",
                     self.renew_deadline
                 ),
             );

@@ -353,7 +353,15 @@ fn settings_are_checked_by_upstreams_rules() {
                 lease_duration: seconds(10),
                 ..good.clone()
             },
-            "lease kube-system/ironkeel: lease duration 10s must be greater than the renew deadline, 10s",
+            "lease kube-system/ironkeel: lease duration 10s must be greater than the renew deadline, 10s, in whole seconds",
+        ),
+        (
+            LeaseSettings {
+                lease_duration: Duration::from_millis(10_900),
+                renew_deadline: Duration::from_millis(10_500),
+                ..good.clone()
+            },
+            "lease kube-system/ironkeel: lease duration 10.9s must be greater than the renew deadline, 10.5s, in whole seconds",
         ),
         (
             LeaseSettings {
