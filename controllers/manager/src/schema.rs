@@ -83,6 +83,11 @@ pub fn served(document: Option<&Value>, kind: &str) -> Served {
     }
 }
 
+/// Time between two looks.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How long one look may take: the client by itself waits for a reply for ever.
+const REPLY_LIMIT: Duration = Duration::from_secs(30);
+
 /// Holds a controller back until its kind is served with the fields that it needs.
 ///
 /// The rest of the manager runs on: only what concerns the missing kind waits.
@@ -104,7 +109,6 @@ impl Gate {
     /// Asks the API server until both of our kinds are current, and says what is missing whenever
     /// the answer changes.
     pub fn start(&self, client: Client, stop: CancellationToken) {
-        const AGAIN: Duration = Duration::from_secs(5);
         let gate = self.clone();
         tokio::spawn(async move {
             let mut said = Vec::new();
@@ -135,10 +139,14 @@ impl Gate {
 
     /// One look at the OpenAPI document; `true` when nothing is left to wait for.
     async fn ask(&self, client: &Client, said: &mut Vec<String>) -> bool {
-        let document = match read_document(client).await {
-            Ok(document) => document,
-            Err(error) => {
+        let document = match tokio::time::timeout(REPLY_LIMIT, read_document(client)).await {
+            Ok(Ok(document)) => document,
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "cannot read {OPENAPI_PATH}");
+                return false;
+            }
+            Err(_) => {
+                tracing::warn!("no reply within {REPLY_LIMIT:?} to GET {OPENAPI_PATH}");
                 return false;
             }
         };
@@ -292,5 +300,26 @@ mod tests {
         let waiting = tokio::time::timeout(Duration::from_mins(1), gate.open(DEPLOYMENTS)).await;
         assert!(waiting.is_err());
         stop.cancel();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_never_comes_is_asked_for_again() {
+        let current = document(&json!({"selector": {}, "terminatingReplicas": {}}));
+        let asked = Arc::new(Mutex::new(0));
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let first = std::mem::replace(&mut *asked.lock(), 1) == 0;
+            let body = current.to_string().into_bytes();
+            async move {
+                if first {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(http::Response::new(Body::from(body)))
+            }
+        });
+        let gate = Gate::default();
+        let begin = tokio::time::Instant::now();
+        gate.start(Client::new(service, "default"), CancellationToken::new());
+        gate.open(REPLICA_SETS).await;
+        assert_eq!(begin.elapsed(), REPLY_LIMIT + AGAIN);
     }
 }
