@@ -6,6 +6,7 @@
 mod controllers;
 mod watches;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -23,6 +24,7 @@ use ironkeel_runtime::queue::Queue;
 use ironkeel_runtime::queue_metrics::QueueMetrics;
 use ironkeel_runtime::resource::{
     DEPLOYMENTS, NATIVE_DEPLOYMENTS, NATIVE_REPLICA_SETS, REPLICA_SETS, REPLICATION_CONTROLLERS,
+    Resource,
 };
 use ironkeel_runtime::store::Store;
 use ironkeel_runtime::watch::WatchMetrics;
@@ -199,7 +201,7 @@ impl Wiring {
                         sets,
                         extras,
                     },
-                    queue: Queue::new(queues[0], &wiring.parts.queue_metrics),
+                    queue: Queue::closed(queues[0], &wiring.parts.queue_metrics),
                     deployments: Store::new(),
                     sets: store.clone(),
                 });
@@ -210,7 +212,7 @@ impl Wiring {
                     kind: SetKind::ReplicaSet,
                     extras,
                 };
-                let queue = Queue::new(queues[1], &wiring.parts.queue_metrics);
+                let queue = Queue::closed(queues[1], &wiring.parts.queue_metrics);
                 wiring.sets.push(SetFamily {
                     family,
                     queue,
@@ -228,7 +230,7 @@ impl Wiring {
                     kind: SetKind::ReplicationController,
                     extras: REPLICATION_EXTRAS,
                 },
-                queue: Queue::new("replicationmanager", &wiring.parts.queue_metrics),
+                queue: Queue::closed("replicationmanager", &wiring.parts.queue_metrics),
                 sets: Store::new(),
             });
         }
@@ -244,5 +246,25 @@ impl Wiring {
     /// What has to hold before the manager counts as ready: complete stores, not leadership.
     pub fn readiness(&self) -> Vec<Check> {
         self.checks.clone()
+    }
+}
+
+/// A seed of its own for every kind: two sets of one name in two groups must not choose the same
+/// names for their pods, and watches opened together must not end together.
+fn seed_of(seed: u64, resource: Resource) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (seed, resource.group, resource.plural).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_do_not_share_their_randomness() {
+        assert_eq!(seed_of(7, REPLICA_SETS), seed_of(7, REPLICA_SETS));
+        assert_ne!(seed_of(7, REPLICA_SETS), seed_of(7, NATIVE_REPLICA_SETS));
+        assert_ne!(seed_of(7, REPLICA_SETS), seed_of(8, REPLICA_SETS));
     }
 }

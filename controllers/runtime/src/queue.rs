@@ -66,6 +66,8 @@ struct State {
     delayed: HashMap<Arc<Key>, (Instant, u64, Why)>,
     failures: HashMap<Key, u32>,
     arrivals: u64,
+    /// Takes no keys yet.
+    closed: bool,
     shut_down: bool,
 }
 
@@ -103,10 +105,24 @@ impl Queue {
         Self { inner }
     }
 
+    /// A queue that drops every key until [`Queue::open`], for a controller that does not run
+    /// yet: on a follower nobody works keys off, and one for each object that ever was would
+    /// stay.
+    pub fn closed(name: &'static str, metrics: &QueueMetrics) -> Self {
+        let queue = Self::new(name, metrics);
+        queue.inner.state.lock().closed = true;
+        queue
+    }
+
+    /// Takes keys from now on. Add those that were missed afterwards, not before.
+    pub fn open(&self) {
+        self.inner.state.lock().closed = false;
+    }
+
     /// Queues a key now.
     pub fn add(&self, key: Key, reason: Reason) {
         let mut state = self.inner.state.lock();
-        if state.shut_down {
+        if !state.takes_keys() {
             return;
         }
         let woken = self
@@ -137,7 +153,7 @@ impl Queue {
         }
         let due = Instant::now() + delay;
         let mut state = self.inner.state.lock();
-        if state.shut_down {
+        if !state.takes_keys() {
             return;
         }
         if joins_due
@@ -320,6 +336,10 @@ impl Inner {
 }
 
 impl State {
+    fn takes_keys(&self) -> bool {
+        !self.closed && !self.shut_down
+    }
+
     fn set_timer(&mut self, key: Key, due: Instant, why: Why) {
         let (key, why) = match self.delayed.remove_entry(&key) {
             Some((key, (at, arrival, known))) => {

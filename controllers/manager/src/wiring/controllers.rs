@@ -1,24 +1,30 @@
 //! Starting the controllers once this process leads.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ironkeel_plan::meta::Stored;
 use ironkeel_plan::names::SplitMix64;
 use ironkeel_runtime::controller::{Controller, Reconcile};
 use ironkeel_runtime::events::Recorder;
 use ironkeel_runtime::lease::Leader;
-use ironkeel_runtime::queue::Queue;
-use ironkeel_runtime::resource::Resource;
+use ironkeel_runtime::queue::{Queue, Reason};
+use ironkeel_runtime::store::Store;
 use ironkeel_runtime::write::Writer;
 use kube::Client;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{DEPLOYMENT, DeploymentFamily, Parts, REPLICASET, REPLICATION, SetFamily, Wiring};
+use super::{
+    DEPLOYMENT, DeploymentFamily, Parts, REPLICASET, REPLICATION, SetFamily, Wiring, seed_of,
+};
 use crate::deployment::Deployments;
 use crate::replicaset::ReplicaSets;
+
+/// How long events that still wait may hold up the end of the process.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 impl Wiring {
     /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -86,12 +92,14 @@ impl Wiring {
             let Some((client, rehearsal)) = stop.run_until_cancelled(start).await else {
                 return;
             };
+            open(&queue, &deployments);
+            let (recorder, posting) = parts.recorder(DEPLOYMENT, &client);
             let reconciler = Deployments {
                 family,
                 deployments,
                 sets,
                 pods,
-                recorder: parts.recorder(DEPLOYMENT, &client, &stop),
+                recorder,
                 writer: parts.writer(client),
                 rehearsal,
                 leader,
@@ -99,7 +107,7 @@ impl Wiring {
                 clock: parts.clock.clone(),
             };
             parts
-                .run(DEPLOYMENT, queue, concurrency, reconciler, stop)
+                .run(DEPLOYMENT, queue, concurrency, reconciler, posting, stop)
                 .await;
         }
     }
@@ -128,17 +136,21 @@ impl Wiring {
             let Some(client) = stop.run_until_cancelled(start).await else {
                 return;
             };
+            open(&queue, &sets);
+            let (recorder, posting) = parts.recorder(name, &client);
             let reconciler = ReplicaSets {
                 family,
                 sets,
                 pods,
-                recorder: parts.recorder(name, &client, &stop),
+                recorder,
                 writer: parts.writer(client),
                 leader,
                 clock: parts.clock.clone(),
                 names: Mutex::new(SplitMix64::new(seed_of(parts.seed, family.resource))),
             };
-            parts.run(name, queue, concurrency, reconciler, stop).await;
+            parts
+                .run(name, queue, concurrency, reconciler, posting, stop)
+                .await;
         }
     }
 }
@@ -169,12 +181,14 @@ impl Parts {
         )
     }
 
-    fn recorder(&self, name: &'static str, client: &Client, stop: &CancellationToken) -> Recorder {
+    /// A recorder, and the task that posts until the recorder and its clones are gone.
+    fn recorder(&self, name: &'static str, client: &Client) -> (Recorder, JoinHandle<()>) {
         let events = self.metrics.events.clone();
         let (recorder, poster) =
             Recorder::new(name, client.clone(), self.clock.clone(), self.seed, events);
-        tokio::spawn(poster.run(stop.clone()));
-        recorder
+        // Not ended by the signal: the reconciles that are finished after it have events too.
+        let posting = tokio::spawn(poster.run(CancellationToken::new()));
+        (recorder, posting)
     }
 
     async fn run<R: Reconcile>(
@@ -183,6 +197,7 @@ impl Parts {
         queue: Queue,
         concurrency: usize,
         reconciler: R,
+        posting: JoinHandle<()>,
         stop: CancellationToken,
     ) {
         tracing::info!(controller = name, server = %self.connection.server(), concurrency, "starting controller");
@@ -193,26 +208,54 @@ impl Parts {
             concurrency,
         };
         controller.run(Arc::new(reconciler), stop).await;
+        // The recorder went with the last reconcile, so the poster ends when it has posted all.
+        if tokio::time::timeout(LAST_EVENTS, posting).await.is_err() {
+            tracing::warn!(controller = name, "the last events were not posted in time");
+        }
     }
 }
 
-/// A seed of its own for every kind: two sets of one name in two groups must not choose the same
-/// names for their pods.
-fn seed_of(seed: u64, resource: Resource) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (seed, resource.group, resource.plural).hash(&mut hasher);
-    hasher.finish()
+/// Has the queue take keys from now on, and looks at every object once.
+///
+/// In this order: what changes meanwhile is then in the queue by its watch event, in the list, or
+/// in both.
+fn open<V: Stored>(queue: &Queue, objects: &Store<V>) {
+    queue.open();
+    for object in objects.all() {
+        queue.add(object.key(), Reason::Resync);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ironkeel_runtime::resource::{NATIVE_REPLICA_SETS, REPLICA_SETS};
+    use ironkeel_plan::meta::Key;
+    use ironkeel_plan::workload::ReplicaSet;
+    use ironkeel_runtime::queue_metrics::QueueMetrics;
+    use prometheus_client::registry::Registry;
 
-    #[test]
-    fn kinds_do_not_share_their_random_names() {
-        assert_eq!(seed_of(7, REPLICA_SETS), seed_of(7, REPLICA_SETS));
-        assert_ne!(seed_of(7, REPLICA_SETS), seed_of(7, NATIVE_REPLICA_SETS));
-        assert_ne!(seed_of(7, REPLICA_SETS), seed_of(8, REPLICA_SETS));
+    #[tokio::test]
+    async fn a_controller_that_starts_looks_at_what_is_there_and_not_at_what_was() {
+        let queue = Queue::closed("test", &QueueMetrics::register(&mut Registry::default()));
+        let sets = Store::new();
+        for name in ["gone", "there"] {
+            let mut set = ReplicaSet::default();
+            set.metadata.namespace = "shop".into();
+            set.metadata.name = name.into();
+            set.metadata.uid = name.into();
+            set.metadata.resource_version = 1;
+            queue.add(set.key(), Reason::Changed);
+            sets.apply(set);
+        }
+        sets.delete(&Key::new("shop", "gone"), "gone").unwrap();
+        open(&queue, &sets);
+        let work = queue.next().await.unwrap();
+        assert_eq!(
+            (work.key.name.as_str(), work.why.to_string()),
+            ("there", "resync".into())
+        );
+        queue.done(&work.key);
+        let more = tokio::time::timeout(Duration::from_millis(1), queue.next()).await;
+        assert!(more.is_err(), "{more:?}");
     }
 }

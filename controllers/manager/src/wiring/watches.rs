@@ -12,7 +12,7 @@ use ironkeel_runtime::watch::{Scope, Watch, WatchState};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::{DeploymentFamily, SetFamily, Wiring};
+use super::{DeploymentFamily, SetFamily, Wiring, seed_of};
 use crate::{deployment, replicaset};
 
 impl Wiring {
@@ -120,7 +120,7 @@ impl Wiring {
             resource,
             scope,
             &parts.watch_metrics,
-            parts.seed,
+            seed_of(parts.seed, resource),
         );
         let state = watch.state();
         let synced = store.clone();
@@ -131,7 +131,7 @@ impl Wiring {
                 if synced.is_synced() || state == WatchState::Missing {
                     return Ok(());
                 }
-                Err(format!("{resource} are not listed yet: {state:?}"))
+                Err(format!("{resource} are not listed yet: {state}"))
             }));
         let stop = stop.clone();
         tokio::spawn(async move {

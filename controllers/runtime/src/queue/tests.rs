@@ -278,3 +278,18 @@ async fn metrics_have_upstreams_names() {
         assert!(text.contains(line), "{line} in\n{text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_queue_keeps_nothing() {
+    let mut registry = Registry::default();
+    let queue = Queue::closed("test", &QueueMetrics::register(&mut registry));
+    queue.add(key("a"), Reason::Changed);
+    queue.add_within(key("b"), 20 * MS, Reason::Dependent);
+    queue.add_after(key("c"), 20 * MS, Reason::Timer);
+    let metrics = crate::metrics::encode(&registry).unwrap();
+    assert!(metrics.contains("workqueue_depth{name=\"test\"} 0"));
+    queue.open();
+    assert_silent(&queue, 1000 * MS).await;
+    queue.add(key("d"), Reason::Resync);
+    assert_eq!(take(&queue).await, ("d".to_owned(), "resync".to_owned()));
+}

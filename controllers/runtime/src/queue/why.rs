@@ -19,7 +19,7 @@ pub enum Reason {
     Timer = 1 << 4,
     /// The last reconcile failed.
     Retry = 1 << 5,
-    /// The shell asked: leadership was gained, or a whole kind is looked at again.
+    /// The controller starts: every object is looked at once.
     Resync = 1 << 6,
 }
 
