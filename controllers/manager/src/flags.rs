@@ -95,10 +95,10 @@ pub struct RunFlags {
     /// ReplicationControllers reconciled at once.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrent_rc_syncs: u16,
-    /// Requests a second that may be sent; 0 means no limit.
+    /// Writes a second, and live reads for them, that may be sent; 0 means no limit.
     #[arg(long, value_name = "N", default_value_t = 0.0)]
     pub kube_api_qps: f64,
-    /// Requests that may be sent at once beyond the rate, if there is one.
+    /// Writes that may be sent at once beyond the rate, if there is one.
     #[arg(long, value_name = "N", default_value_t = 30)]
     pub kube_api_burst: u32,
     /// Writes that may be under way at once.
@@ -124,7 +124,7 @@ pub struct RunFlags {
     /// Format of the log.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Log level: 0 is information, 2 adds each reconcile, 4 adds each request.
+    /// Log level: 0 is information, 4 adds each reconcile, 6 adds each request, 9 adds everything.
     #[arg(short = 'v', long = "v", value_name = "LEVEL", default_value_t = 0)]
     pub verbosity: u8,
     /// Flags of leader election.
