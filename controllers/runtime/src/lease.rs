@@ -89,7 +89,6 @@ impl Candidate {
         let identity = self.contest.settings.identity.clone();
         tracing::info!(%lease, %identity, "attempting to acquire leader lease");
         loop {
-            let asked = Instant::now();
             let attempt = tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
@@ -97,8 +96,8 @@ impl Candidate {
             };
             self.contest.report_holder();
             match attempt {
-                Attempt::Held => {
-                    let until = asked + self.contest.settings.renew_deadline;
+                Attempt::Held(sent) => {
+                    let until = sent + self.contest.settings.renew_deadline;
                     tracing::info!(%lease, %identity, "became leader");
                     self.contest.post("became leader");
                     self.contest
@@ -192,8 +191,8 @@ impl Tenure {
             };
             self.contest.report_holder();
             match attempt {
-                Ok(Attempt::Held) => {
-                    if !self.leader.extend(asked + renew_deadline) {
+                Ok(Attempt::Held(sent)) => {
+                    if !self.leader.extend(sent + renew_deadline) {
                         return Some(format!("renewed later than {renew_deadline:?}"));
                     }
                 }

@@ -16,7 +16,8 @@ use crate::request::{Content, Failure, send};
 /// What one attempt found.
 #[derive(Debug)]
 pub(super) enum Attempt {
-    Held,
+    /// The lease is held; the write that says so was sent then.
+    Held(Instant),
     HeldByAnother,
     Failed(String),
 }
@@ -50,7 +51,7 @@ impl Contest {
         {
             let renewed = seen.lease.with_term(&self.term(Some(&seen.lease)));
             match self.put(renewed).await {
-                Ok(()) => return Attempt::Held,
+                Ok(sent) => return Attempt::Held(sent),
                 Err(failure) => {
                     tracing::debug!(error = %failure, "lease not renewed at once, reading it first");
                     self.metrics.count_slow_path(&self.settings.name);
@@ -66,7 +67,7 @@ impl Contest {
                     &self.term(None),
                 );
                 return match self.post_lease(fresh).await {
-                    Ok(()) => Attempt::Held,
+                    Ok(sent) => Attempt::Held(sent),
                     Err(failure) => Attempt::Failed(failure.to_string()),
                 };
             }
@@ -79,7 +80,7 @@ impl Contest {
         }
         let taken = lease.with_term(&self.term(Some(&lease)));
         match self.put(taken).await {
-            Ok(()) => Attempt::Held,
+            Ok(sent) => Attempt::Held(sent),
             Err(failure) => Attempt::Failed(failure.to_string()),
         }
     }
@@ -102,7 +103,7 @@ impl Contest {
                 transitions: lease.transitions(),
             };
             match self.put(lease.with_term(&term)).await {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(failure) if failure.code() == Some(409) => {}
                 Err(failure) => return Err(failure.to_string()),
             }
@@ -148,22 +149,28 @@ impl Contest {
         }
     }
 
-    async fn put(&mut self, lease: Lease) -> Result<(), Failure> {
+    async fn put(&mut self, lease: Lease) -> Result<Instant, Failure> {
         let path = self.settings.path();
         self.store(Method::PUT, &path, lease).await
     }
 
-    async fn post_lease(&mut self, lease: Lease) -> Result<(), Failure> {
+    async fn post_lease(&mut self, lease: Lease) -> Result<Instant, Failure> {
         let path = self.settings.collection();
         self.store(Method::POST, &path, lease).await
     }
 
-    async fn store(&mut self, method: Method, path: &str, lease: Lease) -> Result<(), Failure> {
+    /// Writes the lease, and returns when that was sent.
+    async fn store(
+        &mut self,
+        method: Method,
+        path: &str,
+        lease: Lease,
+    ) -> Result<Instant, Failure> {
         // From before the request: the lease is ours no longer than the server counts.
         let since = Instant::now();
         let lease = self.call(method, path, Some(lease)).await?;
         self.seen = Some(Seen { lease, since });
-        Ok(())
+        Ok(since)
     }
 
     async fn call(

@@ -20,6 +20,8 @@ struct State {
     down: bool,
     /// Requests get no reply, though they are executed.
     mute: bool,
+    /// The first read takes this long.
+    slow_read: Duration,
     /// The next write meets this version instead of the stored one.
     conflict_once: bool,
     lines: Vec<String>,
@@ -31,6 +33,10 @@ impl Api {
         client(move |call| {
             let api = api.clone();
             async move {
+                if call.method == "GET" {
+                    let wait = std::mem::take(&mut api.0.lock().slow_read);
+                    tokio::time::sleep(wait).await;
+                }
                 let (answer, mute) = api.answer(&call);
                 if mute {
                     std::future::pending::<()>().await;
@@ -141,6 +147,17 @@ async fn the_first_creates_the_lease_and_the_second_waits() {
     assert!(waiting.is_finished(), "a released lease was not taken");
     assert_eq!(api.spec("holderIdentity"), "b");
     assert_eq!(api.spec("leaseTransitions"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenure_counts_from_the_write_and_not_from_the_read_before_it() {
+    let api = Api::default();
+    api.0.lock().slow_read = Duration::from_secs(4);
+    let tenure = api.lead("a").await;
+    pass(9).await;
+    assert!(tenure.leader().check().is_ok());
+    pass(1).await;
+    assert!(tenure.leader().check().is_err());
 }
 
 #[tokio::test(start_paused = true)]
