@@ -1,7 +1,25 @@
 //! Reading a workload's spec and status.
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::DynamicObject;
 use serde_json::Value;
+
+/// Whether a pod may still run: terminating ones do, finished ones do not.
+pub fn may_run(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    !matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Image of a pod's first container.
+pub fn image(pod: &Pod) -> &str {
+    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    container
+        .and_then(|container| container.image.as_deref())
+        .unwrap_or("")
+}
 
 /// The integer at a JSON pointer; 0 where it is absent, as Kubernetes omits zeros.
 pub fn int(object: &DynamicObject, pointer: &str) -> i64 {

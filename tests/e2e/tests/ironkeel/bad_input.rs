@@ -135,9 +135,13 @@ fn a_template_that_admission_refuses_is_a_condition_with_its_message() {
             json!([{"name": "nowhere", "mountPath": "/data"}]);
         s.create(&s.deployments(), manifest).await?;
         wait::until_object(&s.deployments(), "web", SHORT, |object| {
-            match condition(object, "ReplicaFailure") {
-                Some(("True", _, message)) if message.contains("volumeMounts[0].name") => Ok(()),
-                other => Err(format!("ReplicaFailure is {other:?}")),
+            match condition(object, "Progressing") {
+                Some(("False", "ReplicaSetCreateError", message))
+                    if message.contains("volumeMounts[0].name") =>
+                {
+                    Ok(())
+                }
+                other => Err(format!("Progressing is {other:?}")),
             }
         })
         .await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ironkeel_e2e::scenario::run;
-use ironkeel_e2e::status::{int, settled};
+use ironkeel_e2e::status::{image, int, settled, text};
 use ironkeel_e2e::{LONG, Scenario, manifest, wait};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
@@ -102,34 +102,50 @@ fn a_rollout_survives_the_death_of_the_leader() {
         })
         .await?;
         let before = kill_leader(&s).await?;
-        // Whatever the old leader had begun and the new one repeats, the bounds hold throughout.
-        let bounds = wait::until(
-            &s.pods(),
-            &ListParams::default().labels("app=web"),
-            LONG,
-            |pods| {
-                let live = pods
-                    .iter()
-                    .filter(|pod| pod.metadata.deletion_timestamp.is_none());
-                let live: Vec<&Pod> = live.collect();
-                if live.len() > 7 {
-                    return Ok(Err(format!("{} pods, more than 6 + 1", live.len())));
-                }
-                let updated = live.iter().filter(|pod| {
-                    pod.spec.as_ref().is_some_and(|spec| {
-                        spec.containers[0].image.as_deref() == Some(manifest::OTHER_IMAGE)
-                    })
-                });
-                let updated = updated.count();
-                if updated == 6 && live.len() == 6 {
-                    Ok(Ok(()))
-                } else {
-                    Err(format!("{updated} of {} pods are updated", live.len()))
-                }
-            },
-        )
-        .await?;
-        bounds.map_err(anyhow::Error::msg)?;
+        // Whatever the old leader had begun and the new one repeats: the sets never want more than the
+        // surge allows, and no pod is made that is not needed.
+        let selected = ListParams::default().labels("app=web");
+        let sets_api = s.replica_sets();
+        let sets = wait::until(&sets_api, &selected, LONG, |sets| {
+            let wanted: i64 = sets.iter().map(|set| int(set, "/spec/replicas")).sum();
+            if wanted > 7 {
+                return Ok(Err(format!("the sets want {wanted} pods, more than 6 + 1")));
+            }
+            let done = sets.iter().any(|set| {
+                text(set, "/spec/template/spec/containers/0/image") == manifest::OTHER_IMAGE
+                    && int(set, "/status/availableReplicas") == 6
+            });
+            if done {
+                Ok(Ok(()))
+            } else {
+                Err(format!("{wanted} pods are wanted"))
+            }
+        });
+        let mut made = BTreeSet::new();
+        let pods_api = s.pods();
+        let pods = wait::until(&pods_api, &selected, LONG, |pods| {
+            let new = pods
+                .iter()
+                .filter(|pod| image(pod) == manifest::OTHER_IMAGE);
+            made.extend(new.filter_map(ResourceExt::uid));
+            let old = pods
+                .iter()
+                .filter(|pod| image(pod) != manifest::OTHER_IMAGE)
+                .count();
+            if old == 0 && made.len() >= 6 {
+                Ok(())
+            } else {
+                Err(format!("{old} old pods are left"))
+            }
+        });
+        let (sets, pods) = tokio::join!(sets, pods);
+        sets?.map_err(anyhow::Error::msg)?;
+        pods?;
+        ensure!(
+            made.len() == 6,
+            "{} pods were made for 6 replicas",
+            made.len()
+        );
         s.rolled_out().await?;
         until_led_by_another(&s, &before).await
     });
