@@ -106,6 +106,25 @@ pub(super) fn e2e(
     target: &str,
     filter: Option<&str>,
 ) -> Result<Ended> {
+    let mut suites = vec!["--test", "suite"];
+    if target == "ironkeel" {
+        suites.extend(["--lib", "--test", "ironkeel"]);
+    }
+    cases(stage, access, target, &suites, filter)
+}
+
+/// Upgrade and removal of the charts. The manager goes away in it, so nothing else may run.
+pub(super) fn packaging(stage: &Stage<'_>, access: &Access, filter: Option<&str>) -> Result<Ended> {
+    cases(stage, access, "ironkeel", &["--test", "packaging"], filter)
+}
+
+fn cases(
+    stage: &Stage<'_>,
+    access: &Access,
+    target: &str,
+    suites: &[&str],
+    filter: Option<&str>,
+) -> Result<Ended> {
     let mut command = shell::cargo();
     access.prepare(&mut command);
     command.args([
@@ -114,12 +133,9 @@ pub(super) fn e2e(
         "--locked",
         "--no-fail-fast",
     ]);
-    command.args(["--test", "suite"]);
-    if target == "ironkeel" {
-        command.args(["--lib", "--test", "ironkeel"]);
-    }
+    command.args(suites);
     // A case mostly waits for the cluster, each in a namespace of its own: more of them than processors.
-    command.args(["--", "--test-threads=4"]).args(filter);
+    command.args(["--", "--test-threads=6"]).args(filter);
     command.env("IRONKEEL_E2E_TARGET", target);
     command.env("IRONKEEL_E2E_LOGS", stage.folder.join("cases"));
     libtest(stage, command)

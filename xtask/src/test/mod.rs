@@ -58,6 +58,8 @@ enum Stage {
     HelmTest,
     /// A second `up` changes nothing; after a kill -9 of half the cluster, `up` repairs it
     Repair,
+    /// Upgrade and removal of the charts leave the users' objects alone
+    Packaging,
 }
 
 impl Stage {
@@ -66,7 +68,12 @@ impl Stage {
     const fn needs_cluster(self) -> bool {
         matches!(
             self,
-            Self::E2e | Self::E2eUpstream | Self::Conformance | Self::HelmTest | Self::Repair
+            Self::E2e
+                | Self::E2eUpstream
+                | Self::Conformance
+                | Self::HelmTest
+                | Self::Repair
+                | Self::Packaging
         )
     }
 
@@ -184,6 +191,11 @@ fn run_on_cluster(runner: &mut Runner<'_>, stages: &[Stage], filter: Option<&str
                 });
                 checked(runner, cluster, "repair", |stage| {
                     cluster::repair(stage, cluster)
+                });
+            }
+            if wanted(Stage::Packaging) {
+                checked(runner, cluster, "packaging", |stage| {
+                    cluster::packaging(stage, &access, filter)
                 });
             }
         }
