@@ -74,14 +74,6 @@ impl Site {
         }
     }
 
-    /// Adds a condition to `/livez` and `/healthz`: the kubelet restarts the process when it
-    /// fails.
-    #[must_use]
-    pub fn live_if(mut self, check: Check) -> Self {
-        self.live.push(check);
-        self
-    }
-
     /// Adds a condition to `/readyz`.
     #[must_use]
     pub fn ready_if(mut self, check: Check) -> Self {

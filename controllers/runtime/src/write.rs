@@ -26,6 +26,7 @@ use crate::metrics::WriteMetrics;
 use crate::request::{Content, Failure, REQUEST_TIMEOUT, Reply, send};
 use crate::resource::Resource;
 
+use error::Call;
 pub use error::{Refusal, WriteError};
 
 /// The object that a write is about.
@@ -481,22 +482,4 @@ fn is_stored_deletion(reply: &Reply) -> bool {
     meta.resource_version > 0
         && meta.deletion_timestamp.is_some()
         && (meta.deletion_grace_period_seconds.unwrap_or(0) > 0 || !meta.finalizers.is_empty())
-}
-
-/// What is being attempted, for errors and metrics.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    verb: Verb,
-    target: Target<'a>,
-    subresource: Option<&'static str>,
-}
-
-impl<'a> Call<'a> {
-    fn new(verb: Verb, target: Target<'a>, subresource: Option<&'static str>) -> Self {
-        Self {
-            verb,
-            target,
-            subresource,
-        }
-    }
 }

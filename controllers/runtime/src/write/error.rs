@@ -6,7 +6,7 @@ use http::StatusCode;
 use ironkeel_plan::meta::Key;
 use kube::core::Status;
 
-use super::{Call, Verb};
+use super::{Target, Verb};
 use crate::lease::NotLeading;
 use crate::request::Failure;
 
@@ -39,12 +39,7 @@ pub enum Refusal {
     /// An object of this name exists (409).
     AlreadyExists(String),
     /// Not allowed (403): RBAC, admission or quota.
-    Forbidden {
-        /// Upstream's message.
-        message: String,
-        /// Whether a ResourceQuota refused.
-        quota: bool,
-    },
+    Forbidden(String),
     /// The namespace is being deleted, so nothing can be created in it (403).
     NamespaceTerminating(String),
     /// The object or the patch is invalid (422 or 400): asking again changes nothing.
@@ -83,7 +78,7 @@ impl Refusal {
             | Self::Unauthorized(message)
             | Self::Unanswered(message)
             | Self::NotLeading(message)
-            | Self::Forbidden { message, .. }
+            | Self::Forbidden(message)
             | Self::TooManyRequests { message, .. }
             | Self::Other { message, .. } => message,
         }
@@ -109,10 +104,7 @@ impl Refusal {
             ("AlreadyExists", _) => Self::AlreadyExists(message),
             ("Conflict", _) | (_, 409) => Self::Conflict(message),
             ("NotFound", _) | (_, 404) => Self::NotFound(message),
-            ("Forbidden", _) | (_, 403) => Self::Forbidden {
-                quota: message.contains("exceeded quota"),
-                message,
-            },
+            ("Forbidden", _) | (_, 403) => Self::Forbidden(message),
             ("Invalid" | "BadRequest", _) | (_, 422 | 400) => Self::Invalid(message),
             ("TooManyRequests", _) | (_, 429) => Self::TooManyRequests {
                 message,
@@ -137,11 +129,6 @@ impl WriteError {
     /// Whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self.refusal, Refusal::NotFound(_))
-    }
-
-    /// Whether the object has changed or was recreated since it was read.
-    pub fn is_conflict(&self) -> bool {
-        matches!(self.refusal, Refusal::Conflict(_))
     }
 
     /// Whether an object of this name exists.
@@ -174,16 +161,29 @@ impl WriteError {
         }
     }
 
-    /// Whether nothing was sent because the lease is not held.
-    pub fn is_not_leading(&self) -> bool {
-        matches!(self.refusal, Refusal::NotLeading(_))
-    }
-
     /// How long the API server asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.refusal {
             Refusal::TooManyRequests { retry_after, .. } => Some(retry_after),
             _ => None,
+        }
+    }
+}
+
+/// What is being attempted, for errors and metrics.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) verb: Verb,
+    pub(super) target: Target<'a>,
+    pub(super) subresource: Option<&'static str>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(verb: Verb, target: Target<'a>, subresource: Option<&'static str>) -> Self {
+        Self {
+            verb,
+            target,
+            subresource,
         }
     }
 }

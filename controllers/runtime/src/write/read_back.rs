@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::{Call, Target, WriteError, Writer};
+use super::error::Call;
+use super::{Target, WriteError, Writer};
 use crate::barrier::Owner;
 use crate::request::{Reply, ReplyMeta};
 
