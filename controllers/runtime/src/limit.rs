@@ -109,7 +109,8 @@ impl TokenBucket {
         if level.tokens >= 0.0 {
             Duration::ZERO
         } else {
-            Duration::from_secs_f64(-level.tokens / self.per_second)
+            // A rate of almost nothing waits for longer than a duration can say.
+            Duration::try_from_secs_f64(-level.tokens / self.per_second).unwrap_or(Duration::MAX)
         }
     }
 }
@@ -186,6 +187,14 @@ mod tests {
         );
         drop(held);
         drop(other.acquire().await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_of_almost_nothing_waits_for_ever() {
+        let limits = Limits::new(1).with_rate(f64::MIN_POSITIVE, 1);
+        drop(limits.acquire().await);
+        let second = tokio::time::timeout(Duration::from_hours(24), limits.acquire()).await;
+        assert!(second.is_err());
     }
 
     #[tokio::test(start_paused = true)]

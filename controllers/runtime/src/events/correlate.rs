@@ -24,6 +24,9 @@ const BURST: f64 = 25.0;
 /// Time in which one more may pass (`defaultSpamQPS`).
 const REFILL: Duration = Duration::from_mins(5);
 
+/// Longest name of an Event (a DNS subdomain).
+const LONGEST_NAME: usize = 253;
+
 /// An event as a controller reported it.
 #[derive(Clone, Debug)]
 pub(super) struct Note {
@@ -178,9 +181,14 @@ fn key(note: &Note, more: &[&str]) -> String {
     key
 }
 
-/// `<object>.<nanoseconds since 1970, in hex>`, as client-go names events.
+/// `<object>.<nanoseconds since 1970, in hex>`, as client-go names events. The name of an object
+/// that leaves no room for the rest is cut; client-go takes a random name then.
 fn event_name(note: &Note) -> String {
-    format!("{}.{:x}", note.object.name, note.time.as_nanosecond())
+    let unique = format!("{:x}", note.time.as_nanosecond());
+    let room = LONGEST_NAME - unique.len() - 1;
+    let object = note.object.name.get(..room).unwrap_or(&note.object.name);
+    // A name ends with a letter or digit, and so must each part before a dot.
+    format!("{}.{unique}", object.trim_end_matches(['-', '.']))
 }
 
 fn namespace(note: &Note) -> &str {

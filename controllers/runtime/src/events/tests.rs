@@ -101,6 +101,26 @@ fn the_first_of_a_series_is_a_whole_event() {
 }
 
 #[test]
+fn a_long_name_leaves_room_for_the_rest() {
+    let mut desk = Desk::new();
+    let nanoseconds: i128 = origin().as_nanosecond();
+    let rest = format!(".{nanoseconds:x}");
+    let room = 253 - rest.len();
+    for (object, expected) in [
+        ("a".repeat(room), "a".repeat(room)),
+        ("a".repeat(253), "a".repeat(room)),
+        (
+            format!("{}-.{}", "a".repeat(room - 2), "b".repeat(17)),
+            "a".repeat(room - 2),
+        ),
+    ] {
+        let posting = desk.report(&about(&object), "FailedCreate", "no").unwrap();
+        assert_eq!(posting.name, format!("{expected}{rest}"));
+        assert_eq!(body(&posting)["involvedObject"]["name"], *object);
+    }
+}
+
+#[test]
 fn a_repeat_is_counted_up() {
     let mut desk = Desk::new();
     let first = desk.report(&about("web"), "FailedCreate", "quota").unwrap();
