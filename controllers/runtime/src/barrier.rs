@@ -191,7 +191,7 @@ impl Barrier {
         self.change(State::expire);
     }
 
-    /// The store of `resource` is complete up to this version.
+    /// The store of `resource` is complete up to this version. To be told by one watch, in order.
     pub fn seen(&self, resource: Resource, resource_version: u64) {
         self.change(|state, _| state.seen(resource, resource_version));
     }

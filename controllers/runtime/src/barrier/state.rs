@@ -91,15 +91,18 @@ impl State {
     }
 
     /// The owners that waited for nothing but versions up to this one, by version and UID.
+    ///
+    /// A version falls only with a new list, from an etcd that was restored from a backup or from
+    /// an API server that lags. Later writes are then compared with what the store really holds;
+    /// who waited already goes on waiting.
     pub(super) fn seen(&mut self, resource: Resource, version: u64) -> Vec<Pending> {
         let progress = self.resources.entry(resource).or_default();
-        let seen = progress.seen.map_or(version, |seen| seen.max(version));
-        progress.seen = Some(seen);
+        progress.seen = Some(version);
         let mut caught_up = Vec::new();
         while progress
             .writes
             .first()
-            .is_some_and(|(waits_for, _)| *waits_for <= seen)
+            .is_some_and(|(waits_for, _)| *waits_for <= version)
         {
             caught_up.extend(progress.writes.pop_first());
         }
