@@ -1,6 +1,7 @@
 //! The life of the manager: connect, watch, lead, stop.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use ironkeel_runtime::client::Connection;
@@ -19,6 +20,9 @@ use crate::wiring::Wiring;
 
 /// Name of this program in leases, events and the user agent.
 pub const PROGRAM: &str = "ironkeel-controller-manager";
+
+/// How long the last event about the lease may hold up the end of the process.
+const LAST_EVENT: Duration = Duration::from_secs(1);
 
 /// Runs the controllers until a signal asks to stop; an error is a reason to exit with a failure.
 pub async fn run(flags: RunFlags) -> Result<()> {
@@ -103,8 +107,8 @@ async fn lead(
         seed,
         metrics.events.clone(),
     );
-    // To the very end: the last event tells that this process stopped leading.
-    tokio::spawn(poster.run(CancellationToken::new()));
+    // Not ended by the signal: the last event tells that this process stopped leading.
+    let posting = tokio::spawn(poster.run(CancellationToken::new()));
     let candidate = Candidate::new(client, settings, clock.clone(), seed, metrics.lease.clone())?
         .with_events(recorder);
     let Some(tenure) = candidate.acquire(stop).await else {
@@ -127,13 +131,17 @@ async fn lead(
         }
     };
     match end.context("the task that renews the lease")? {
-        TenureEnd::Released => Ok(()),
+        TenureEnd::Released => {}
         TenureEnd::NotReleased(why) => {
             tracing::warn!(error = %why, "the lease was not given up: the next leader waits until it runs out");
-            Ok(())
         }
         TenureEnd::Lost(why) => bail!("leader election lost: {why}"),
     }
+    // The recorder went with the tenure, so the poster ends when it has posted all.
+    if tokio::time::timeout(LAST_EVENT, posting).await.is_err() {
+        tracing::warn!("the event that this process stopped leading was not posted in time");
+    }
+    Ok(())
 }
 
 /// A token that SIGTERM or SIGINT cancels.
