@@ -113,7 +113,8 @@ impl Steps<'_> {
         if self.view.target.paused || scale::is_scaling(&self.view) {
             self.turn = Turn::Scale;
             scale::size_sets(&self.view, &mut self.changes);
-            if self.view.target.paused {
+            // A rollback that waits for the end of the pause may need what would go.
+            if self.view.target.paused && rollback::requested(deployment).is_none() {
                 self.surplus = history::surplus(&self.view);
             }
             return;
@@ -164,7 +165,8 @@ impl Steps<'_> {
     }
 
     /// Marks the ReplicaSet that an automatic rollback left, so that it is never the target of
-    /// one and never rolled back twice.
+    /// one and never rolled back twice. A user who asks for it again before it is marked makes it
+    /// the new one, which ends the record.
     fn mark_rolled_back(&mut self) {
         let Some(record) = rollback::record(self.view.deployment) else {
             return;
@@ -172,8 +174,7 @@ impl Steps<'_> {
         let failed = self
             .view
             .sets
-            .old
-            .iter()
+            .all()
             .find(|set| set.metadata.name == record.from);
         if let Some(failed) = failed {
             self.changes.annotate(

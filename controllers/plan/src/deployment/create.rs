@@ -1,5 +1,7 @@
 //! The new ReplicaSet: its name, labels and annotations.
 
+use serde_json::Value;
+
 use super::NewSet;
 use super::sets::View;
 use crate::revision;
@@ -14,11 +16,16 @@ pub(super) fn new_set(view: &View<'_>, replicas: i32, revision: i64) -> NewSet {
     let spec = &deployment.spec;
     let hash = spec.template.hash(deployment.status.collision_count);
     let template = spec.template.with_label(POD_TEMPLATE_HASH, &hash);
+    // One label that is no text must not cost the others: without them the Deployment would
+    // release the ReplicaSet, and create another one for ever.
     let labels = template
         .0
         .pointer("/metadata/labels")
-        .and_then(|labels| serde_json::from_value(labels.clone()).ok())
-        .unwrap_or_default();
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect();
     let mut selector = spec.selector.clone();
     selector
         .match_labels

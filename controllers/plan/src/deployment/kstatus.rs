@@ -59,7 +59,7 @@ pub(super) fn judge(
     if let Some(failure) = condition::find(conditions, "ReplicaFailure") {
         return Verdict::Reconciling("ReplicaFailure", failure.message.clone());
     }
-    let old = counts.replicas - counts.updated;
+    let old = counts.replicas.saturating_sub(counts.updated);
     let (reason, message) = if counts.updated < wanted {
         (
             "LessUpdated",

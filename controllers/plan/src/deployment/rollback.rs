@@ -97,17 +97,15 @@ pub(super) fn legacy(view: &View<'_>, requested: i64) -> Rollback {
     }
 }
 
-/// The revision before the current one.
+/// The revision before the current one. The new ReplicaSet's own number says nothing: one that
+/// was returned to may not have its new number yet.
 fn last_revision(view: &View<'_>) -> Option<i64> {
-    let mut numbers: Vec<i64> = view
-        .sets
-        .all()
+    view.sets
+        .old
+        .iter()
         .filter_map(|set| revision::number(&set.metadata.annotations))
         .filter(|number| *number > 0)
-        .collect();
-    numbers.sort_unstable();
-    let current = usize::from(view.sets.new.is_some());
-    numbers.into_iter().rev().nth(current)
+        .max()
 }
 
 /// What an automatic rollback would do now.

@@ -8,8 +8,15 @@ use crate::revision;
 use crate::workload::ReplicaSet;
 
 /// Whether `spec.replicas` changed since some active ReplicaSet was last sized.
+///
+/// Several active ReplicaSets under `Recreate` are what is left of a rolling update. They have no
+/// proportions to keep; upstream takes them for a scaling that it never carries out.
 pub(super) fn is_scaling(view: &View<'_>) -> bool {
-    view.sets.all().filter(|set| size(set) > 0).any(|set| {
+    let active: Vec<&ReplicaSet> = view.sets.all().filter(|set| size(set) > 0).collect();
+    if view.target.strategy == Strategy::Recreate && active.len() > 1 {
+        return false;
+    }
+    active.iter().any(|set| {
         revision::count(&set.metadata.annotations, revision::DESIRED_REPLICAS)
             .is_some_and(|desired| desired != view.target.replicas)
     })

@@ -8,9 +8,9 @@ use crate::claim::{Claim, Owner, claim};
 use crate::pod::{Phase, Pod};
 use crate::workload::{Deployment, ReplicaSet};
 
-/// `spec.replicas` of a ReplicaSet.
+/// `spec.replicas` of a ReplicaSet. A negative number cannot pass validation and counts as 0.
 pub(super) fn size(set: &ReplicaSet) -> i32 {
-    set.spec.replicas.unwrap_or(1)
+    set.spec.replicas.unwrap_or(1).max(0)
 }
 
 /// Available pods that are left when the ReplicaSet has the size that its spec already says.
