@@ -12,7 +12,7 @@
 //! Words of a ReplicaSet: name, template, `SIZE[/AVAILABLE]`, `pods=`, `ready=`, `term=`,
 //! `rev=`, `hist=`, `desired=`, `max=` (the Deployment's unless said, `-` is absent),
 //! `before=`, `completed=`, `rolledback`, `ann=K=V`, `minReady=`, `deleting`, `orphan`,
-//! `foreign`, `unsynced`, `failure=REASON`, `labels=`, `same-age`.
+//! `foreign`, `unsynced`, `never` (`observedGeneration` is -1), `stale`, `failure=REASON`, `labels=`, `same-age`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -121,6 +121,8 @@ fn condition(text: &str) -> Condition {
         message: match reason {
             "NewReplicaSetAvailable" => format!("ReplicaSet {set:?} has successfully progressed."),
             "ProgressDeadlineExceeded" => format!("ReplicaSet {set:?} has timed out progressing."),
+            "ReplicaSetUpdated" if parts.len() > 3 => format!("ReplicaSet {set:?} is progressing."),
+            "NewReplicaSetCreated" if parts.len() > 3 => format!("Created new replica set {set:?}"),
             _ => "said before".to_owned(),
         },
     }
@@ -261,6 +263,12 @@ fn set(text: &str, at: usize, deployment: &Deployment) -> ReplicaSet {
             "foreign" => metadata.owner_references[0].uid = "someone-else".to_owned(),
             "unsynced" => {
                 object.status = ReplicaSetStatus::default();
+            }
+            "never" => {
+                object.status = ReplicaSetStatus {
+                    observed_generation: -1,
+                    ..ReplicaSetStatus::default()
+                };
             }
             "stale" => metadata.generation = 2,
             "same-age" => {

@@ -243,6 +243,8 @@ mod status_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod upstream_tests;
+#[cfg(test)]
 mod world;
 #[cfg(test)]
 mod world_writes;

@@ -32,6 +32,15 @@ pub(super) fn is_timed_out(known: &Condition, set: &str) -> bool {
     known.reason == TIMED_OUT && known.message == timed_out(set)
 }
 
+/// Whether `known`, which quotes the name that it is about, names another one than `set`.
+fn is_about_another(known: &Condition, set: &str) -> bool {
+    known
+        .message
+        .split('"')
+        .nth(1)
+        .is_some_and(|name| name != set)
+}
+
 /// The condition as it is before progress is judged: what the user did to the rollout (pause,
 /// resume) and what the plan did (found or created a ReplicaSet) restart the clock.
 pub(super) fn begin(view: &View<'_>, created: Option<&str>, conditions: &mut Vec<Condition>) {
@@ -60,7 +69,8 @@ pub(super) fn begin(view: &View<'_>, created: Option<&str>, conditions: &mut Vec
     } else if let Some(new) = view.sets.new {
         // Upstream notes a ReplicaSet that it finds only where there is no condition at all. A
         // verdict about another ReplicaSet is no verdict about this one: without a fresh start a
-        // manual undo would count as failed, and a crash behind a create would stop the clock.
+        // manual undo would count as failed, or run on what the broken rollout left of the
+        // deadline, and a crash behind a create would stop the clock.
         let name = &new.metadata.name;
         let starts = match stored {
             None => true,
@@ -68,11 +78,18 @@ pub(super) fn begin(view: &View<'_>, created: Option<&str>, conditions: &mut Vec
                 INVALID => true,
                 AVAILABLE => known.message != succeeded(name),
                 TIMED_OUT => !is_timed_out(known, name),
+                CREATED | FOUND | UPDATED => is_about_another(known, name),
+                // What could not be created is there.
+                CREATE_ERROR => true,
                 _ => false,
             },
         };
         if starts && !view.target.paused {
-            put(TRUE, FOUND, format!("Found new replica set {name:?}"));
+            let message = format!("Found new replica set {name:?}");
+            condition::replace(
+                conditions,
+                condition::new(PROGRESSING, TRUE, FOUND, message, now),
+            );
         }
     }
 }
@@ -122,6 +139,16 @@ pub(super) fn judge(
     }
 }
 
+/// Whether progress went unwritten for so long that it must not wait for the counts to settle:
+/// in a large rollout some ReplicaSet is always being resized.
+pub(super) fn is_overdue(before: &[Condition], after: &[Condition]) -> bool {
+    const LONGEST: SignedDuration = SignedDuration::from_secs(30);
+    let written = |conditions| condition::find(conditions, PROGRESSING)?.last_update_time;
+    written(before)
+        .zip(written(after))
+        .is_some_and(|(before, after)| after.duration_since(before) >= LONGEST)
+}
+
 /// When the rollout counts as failed unless it makes progress; `None` when no clock runs.
 fn deadline(view: &View<'_>, conditions: &[Condition]) -> Option<Timestamp> {
     let seconds = view.target.deadline?;
@@ -149,13 +176,11 @@ pub(super) fn creation_failed(
     message: &str,
     conditions: &mut Vec<Condition>,
 ) {
-    if view.target.deadline.is_some() {
-        let message = format!("Failed to create new replica set {name:?}: {message}");
-        condition::set(
-            conditions,
-            condition::new(PROGRESSING, FALSE, CREATE_ERROR, message, view.observed.now),
-        );
-    }
+    let message = format!("Failed to create new replica set {name:?}: {message}");
+    condition::set(
+        conditions,
+        condition::new(PROGRESSING, FALSE, CREATE_ERROR, message, view.observed.now),
+    );
 }
 
 impl Counts {
@@ -176,7 +201,8 @@ impl Counts {
                 .zip(before.terminating_replicas)
                 .is_some_and(|(now, before)| now < before);
         self.updated > before.updated_replicas
-            || self.replicas - self.updated < before.replicas - before.updated_replicas
+            || self.replicas.saturating_sub(self.updated)
+                < before.replicas.saturating_sub(before.updated_replicas)
             || self.ready > before.ready_replicas
             || self.available > before.available_replicas
             || fewer_terminating

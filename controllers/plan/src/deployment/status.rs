@@ -53,7 +53,8 @@ fn terminating(view: &View<'_>) -> Option<i32> {
         .all()
         .try_fold(0_i32, |sum, set| match set.status.terminating_replicas {
             Some(count) => Some(sum.saturating_add(count)),
-            None if set.status.observed_generation == 0 => Some(sum),
+            // Our own kind starts at -1, as its schema says; the built-in one at 0.
+            None if set.status.observed_generation <= 0 => Some(sum),
             None => None,
         })
 }
@@ -109,10 +110,13 @@ fn acted(steps: &Steps<'_>, outcome: &Outcome) -> Option<StatusWrite> {
     }
     set_available(view, &counts, &mut conditions);
     if steps.turn == Turn::Rollout {
-        if let (Some((message, _)), Some(set)) = (failed, &steps.create) {
-            progress::creation_failed(view, &set.name, message, &mut conditions);
+        match (failed, &steps.create) {
+            // A rollout that cannot begin makes no progress, whatever old pods do.
+            (Some((message, _)), Some(set)) if view.target.deadline.is_some() => {
+                progress::creation_failed(view, &set.name, message, &mut conditions);
+            }
+            _ => progress::judge(view, created, &counts, &mut conditions),
         }
-        progress::judge(view, created, &counts, &mut conditions);
         copy_failure(view, &mut conditions);
     }
     if view.observed.extras.rollout_extensions {
@@ -146,7 +150,10 @@ fn acted(steps: &Steps<'_>, outcome: &Outcome) -> Option<StatusWrite> {
             .status_selector
             .then(|| deployment.spec.selector.to_string()),
     };
-    if counts_will_change(steps) && is_only_counts(&deployment.status, &status) {
+    if counts_will_change(steps)
+        && is_only_counts(&deployment.status, &status)
+        && !progress::is_overdue(&deployment.status.conditions, &status.conditions)
+    {
         return None;
     }
     let is_new_set_there = view.sets.new.is_some() || created.is_some();

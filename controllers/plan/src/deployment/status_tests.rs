@@ -60,7 +60,7 @@ fn progress_moves_the_clock() {
 #[test]
 fn counts_wait_while_sets_are_resized() {
     check_status(
-        "replicas=3 surge=1 unavailable=0 rev=2 status=3/0/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:ReplicaSetUpdated@500s | web-a A 3 rev=1; web-b B 1/1 rev=2",
+        "replicas=3 surge=1 unavailable=0 rev=2 status=3/0/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:ReplicaSetUpdated@29s | web-a A 3 rev=1; web-b B 1/1 rev=2",
         Creation::None,
         expect!["status unchanged"],
     );
