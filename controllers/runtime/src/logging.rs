@@ -77,8 +77,11 @@ pub fn init(format: LogFormat, verbosity: u8) -> Result<(), LogError> {
 fn filter(chosen: &str, verbosity: u8) -> Result<EnvFilter, LogError> {
     let directives = if chosen.is_empty() {
         match verbosity {
-            0..=3 => "info",
-            4..=5 => "info,ironkeel_runtime=debug,ironkeel_controller_manager=debug",
+            // kube logs an error for each request that fails, and ours name each failure once.
+            0..=3 => "info,kube_client::client::builder=off",
+            4..=5 => {
+                "info,kube_client::client::builder=off,ironkeel_runtime=debug,ironkeel_controller_manager=debug"
+            }
             6..=8 => "debug",
             _ => "trace",
         }
