@@ -75,12 +75,11 @@ pub(super) fn begin(view: &View<'_>, created: Option<&str>, conditions: &mut Vec
         let starts = match stored {
             None => true,
             Some(known) => match known.reason.as_str() {
-                INVALID => true,
                 AVAILABLE => known.message != succeeded(name),
                 TIMED_OUT => !is_timed_out(known, name),
                 CREATED | FOUND | UPDATED => is_about_another(known, name),
-                // What could not be created is there.
-                CREATE_ERROR => true,
+                // What could not be acted on or created is there.
+                INVALID | CREATE_ERROR => true,
                 _ => false,
             },
         };
