@@ -10,6 +10,7 @@ use ironkeel_plan::deployment::{
     self, Action, Creation, NewSet, Observed, Outcome, SetRef, creation_failed, is_collision,
 };
 use ironkeel_plan::meta::{Key, Stored};
+use ironkeel_plan::names;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;
 use ironkeel_plan::replicaset::pod_manifest;
@@ -388,7 +389,7 @@ impl Sync<'_> {
             },
             ..Default::default()
         };
-        let name = format!("{}-check", new.name);
+        let name = names::generated(&names::prefix(&new.name), "check");
         let mut pod = pod_manifest(&sets.api_version(), sets.kind, &set, &name);
         // The set does not exist yet, so nothing may refer to it.
         if let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut) {

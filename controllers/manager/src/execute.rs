@@ -81,14 +81,81 @@ pub fn still_the_same(observed: &Meta, live: &Meta) -> Result<(), SyncError> {
     let key = observed.key();
     if live.uid != observed.uid {
         return Err(SyncError::Outdated(format!(
-            "{key}: uid {} is gone, the live object has uid {}: it adopts nothing",
+            "{key}: uid {} is gone, the live object has uid {}: nothing is done for it",
             observed.uid, live.uid
         )));
     }
     match live.deletion_timestamp {
         Some(at) => Err(SyncError::Outdated(format!(
-            "{key} is being deleted since {at}: it adopts nothing"
+            "{key} is being deleted since {at}: nothing is done for it"
         ))),
         None => Ok(()),
+    }
+}
+
+/// Whether an owner that was read live still wants what was planned for it; a plan that deletes
+/// has to ask. A new leader may see an owner late, and would delete what it wants by now.
+pub fn still_wanted(observed: &Meta, live: &Meta) -> Result<(), SyncError> {
+    still_the_same(observed, live)?;
+    if live.generation == observed.generation {
+        return Ok(());
+    }
+    Err(SyncError::Outdated(format!(
+        "{}: generation {} was planned for, the live object has {}: nothing is deleted",
+        observed.key(),
+        observed.generation,
+        live.generation
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(uid: &str, generation: i64, deleting: bool) -> Meta {
+        Meta {
+            name: "web".into(),
+            namespace: "shop".into(),
+            uid: uid.into(),
+            generation,
+            deletion_timestamp: deleting.then_some(jiff::Timestamp::UNIX_EPOCH),
+            ..Meta::default()
+        }
+    }
+
+    fn refusal(result: Result<(), SyncError>) -> String {
+        result.map_or_else(|error| error.to_string(), |()| "none".to_owned())
+    }
+
+    #[test]
+    fn an_owner_that_was_replaced_or_goes_away_adopts_and_deletes_nothing() {
+        let observed = meta("u1", 4, false);
+        assert_eq!(
+            refusal(still_the_same(&observed, &meta("u1", 5, false))),
+            "none"
+        );
+        for judge in [still_the_same, still_wanted] {
+            let replaced = refusal(judge(&observed, &meta("u2", 4, false)));
+            assert!(replaced.contains("shop/web: uid u1 is gone"), "{replaced}");
+            let deleting = refusal(judge(&observed, &meta("u1", 4, true)));
+            assert!(
+                deleting.contains("is being deleted since 1970"),
+                "{deleting}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_plan_for_an_older_spec_deletes_nothing() {
+        let observed = meta("u1", 4, false);
+        assert_eq!(
+            refusal(still_wanted(&observed, &meta("u1", 4, false))),
+            "none"
+        );
+        let outdated = refusal(still_wanted(&observed, &meta("u1", 5, false)));
+        assert!(
+            outdated.contains("generation 4 was planned for, the live object has 5"),
+            "{outdated}"
+        );
     }
 }

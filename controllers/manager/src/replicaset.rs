@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironkeel_plan::meta::{Key, OwnerReference, Stored as _};
+use ironkeel_plan::meta::{Key, Meta, OwnerReference, Stored as _};
 use ironkeel_plan::names::SplitMix64;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;
@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 
 pub use wake::{pod_changed, set_changed};
 
-use crate::execute::{SyncError, after, still_the_same};
+use crate::execute::{SyncError, after, still_the_same, still_wanted};
 
 /// What differs between the three kinds that this controller serves.
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +183,7 @@ impl ReplicaSets {
             let failed = match action {
                 Action::Adopt(pod) => {
                     if !may_adopt {
-                        self.check_live(set).await?;
+                        still_the_same(&set.metadata, &self.live(set).await?)?;
                         may_adopt = true;
                     }
                     let target = pod_target(set, &pod.name);
@@ -206,6 +206,7 @@ impl ReplicaSets {
                     failed.map(|error| (FailureReason::FailedCreate, error))
                 }
                 Action::Delete { pods } => {
+                    still_wanted(&set.metadata, &self.live(set).await?)?;
                     let (deleted, failed) = self.delete_pods(set, &owner, regarding, pods).await;
                     reported.deleted += deleted;
                     failed.map(|error| (FailureReason::FailedDelete, error))
@@ -328,8 +329,8 @@ impl ReplicaSets {
         Ok(())
     }
 
-    /// Reads the set live, as adoption requires: it must be the same and not be deleted.
-    async fn check_live(&self, set: &ReplicaSet) -> Result<(), SyncError> {
+    /// The set's metadata as the API server has it now.
+    async fn live(&self, set: &ReplicaSet) -> Result<Meta, SyncError> {
         let meta = &set.metadata;
         let target = Target {
             resource: self.family.resource,
@@ -337,7 +338,7 @@ impl ReplicaSets {
             name: &meta.name,
         };
         let live: ReplicaSet = self.writer.live(target).await?;
-        still_the_same(meta, &live.metadata)
+        Ok(live.metadata)
     }
 
     fn owner(&self, set: &ReplicaSet) -> Owner {

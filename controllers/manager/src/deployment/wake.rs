@@ -22,20 +22,12 @@ pub fn deployment_changed(
     if let Some(deployment) = &change.new {
         queue.add(deployment.metadata.key(), Reason::Changed);
     }
-    let Some(old) = change
-        .old
-        .as_ref()
-        .filter(|old| !old.metadata.is_deleting())
-    else {
-        return;
-    };
-    let goes = change
-        .new
-        .as_ref()
-        .is_none_or(|new| new.metadata.is_deleting());
+    let Some(old) = &change.old else { return };
     if change.new.is_none() {
         queue.forget(&old.metadata.key());
     }
+    let after = change.new.as_ref();
+    let goes = !old.metadata.is_deleting() && after.is_none_or(|new| new.metadata.is_deleting());
     let namespace = &old.metadata.namespace;
     if goes && !sets.orphans_in(namespace).is_empty() {
         for other in deployments.in_namespace(namespace) {
