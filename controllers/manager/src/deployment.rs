@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 pub use wake::{deployment_changed, pod_changed, set_changed};
 
-use crate::execute::{SyncError, after, controller_reference, still_the_same};
+use crate::execute::{SyncError, after, controller_reference, still_the_same, write_words};
 
 /// What differs between the built-in kind and ours.
 #[derive(Clone, Copy, Debug)]
@@ -183,24 +183,17 @@ struct Words<'a>(&'a [Action]);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("nothing to do");
-        }
-        for (at, action) in self.0.iter().enumerate() {
-            f.write_str(if at > 0 { ", " } else { "" })?;
-            match action {
-                Action::Adopt(set) => write!(f, "adopt {}", set.name),
-                Action::Release(set) => write!(f, "release {}", set.name),
-                Action::CreateSet { set, .. } => write!(f, "create {} x{}", set.name, set.replicas),
-                Action::PatchSet { set, patch, .. } => match patch.pointer("/spec/replicas") {
-                    Some(replicas) => write!(f, "scale {} to {replicas}", set.name),
-                    None => write!(f, "patch {}", set.name),
-                },
-                Action::DeleteSet(set) => write!(f, "delete {}", set.name),
-                Action::PatchDeployment { .. } => f.write_str("patch the deployment"),
-            }?;
-        }
-        Ok(())
+        write_words(f, self.0, |f, action| match action {
+            Action::Adopt(set) => write!(f, "adopt {}", set.name),
+            Action::Release(set) => write!(f, "release {}", set.name),
+            Action::CreateSet { set, .. } => write!(f, "create {} x{}", set.name, set.replicas),
+            Action::PatchSet { set, patch, .. } => match patch.pointer("/spec/replicas") {
+                Some(replicas) => write!(f, "scale {} to {replicas}", set.name),
+                None => write!(f, "patch {}", set.name),
+            },
+            Action::DeleteSet(set) => write!(f, "delete {}", set.name),
+            Action::PatchDeployment { .. } => f.write_str("patch the deployment"),
+        })
     }
 }
 

@@ -45,6 +45,22 @@ impl SyncError {
     }
 }
 
+/// Writes a plan in a few words, for the reconcile's span.
+pub fn write_words<A>(
+    f: &mut std::fmt::Formatter<'_>,
+    actions: &[A],
+    write_one: impl Fn(&mut std::fmt::Formatter<'_>, &A) -> std::fmt::Result,
+) -> std::fmt::Result {
+    if actions.is_empty() {
+        return f.write_str("nothing to do");
+    }
+    for (at, action) in actions.iter().enumerate() {
+        f.write_str(if at > 0 { ", " } else { "" })?;
+        write_one(f, action)?;
+    }
+    Ok(())
+}
+
 /// The delay that a plan asks for, as the queue takes it; a moment in the past is now.
 pub fn after(delay: Option<SignedDuration>) -> Option<Duration> {
     delay.map(|delay| Duration::try_from(delay).unwrap_or_default())

@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 
 pub use wake::{pod_changed, set_changed};
 
-use crate::execute::{SyncError, after, still_the_same, still_wanted};
+use crate::execute::{SyncError, after, still_the_same, still_wanted, write_words};
 
 /// What differs between the three kinds that this controller serves.
 #[derive(Clone, Copy, Debug)]
@@ -113,19 +113,12 @@ struct Words<'a>(&'a [Action]);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("nothing to do");
-        }
-        for (at, action) in self.0.iter().enumerate() {
-            f.write_str(if at > 0 { ", " } else { "" })?;
-            match action {
-                Action::Adopt(pod) => write!(f, "adopt {}", pod.name),
-                Action::Release(pod) => write!(f, "release {}", pod.name),
-                Action::Create { names } => write!(f, "create {}", names.len()),
-                Action::Delete { pods } => write!(f, "delete {}", pods.len()),
-            }?;
-        }
-        Ok(())
+        write_words(f, self.0, |f, action| match action {
+            Action::Adopt(pod) => write!(f, "adopt {}", pod.name),
+            Action::Release(pod) => write!(f, "release {}", pod.name),
+            Action::Create { names } => write!(f, "create {}", names.len()),
+            Action::Delete { pods } => write!(f, "delete {}", pods.len()),
+        })
     }
 }
 

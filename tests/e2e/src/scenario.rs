@@ -167,6 +167,31 @@ impl Scenario {
             .await
     }
 
+    /// Pods of the workload `web` that are not on their way out.
+    pub async fn live_pods(&self) -> Result<Vec<Pod>> {
+        let pods = self
+            .pods()
+            .list(&ListParams::default().labels("app=web"))
+            .await?
+            .items;
+        Ok(pods
+            .into_iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+            .collect())
+    }
+
+    /// Waits until no pod is left.
+    pub async fn pods_gone(&self) -> Result<()> {
+        wait::until(&self.pods(), &ListParams::default(), LONG, |pods| {
+            if pods.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{} pods are left", pods.len()))
+            }
+        })
+        .await
+    }
+
     async fn end(&self) {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         // What is left is the next case's neighbour at worst: the namespace name is unique.

@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 use ironkeel_e2e::program::kubectl;
 use ironkeel_e2e::scenario::run;
 use ironkeel_e2e::status::{int, rolled_out, text};
-use ironkeel_e2e::{LONG, SHORT, Scenario, manifest, wait};
+use ironkeel_e2e::{LONG, SHORT, manifest, wait};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -12,18 +12,6 @@ use kube::api::{EvictParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Api, ResourceExt};
 use serde_json::json;
-
-async fn live_pods(s: &Scenario) -> Result<Vec<Pod>> {
-    let pods = s
-        .pods()
-        .list(&ListParams::default().labels("app=web"))
-        .await?
-        .items;
-    Ok(pods
-        .into_iter()
-        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-        .collect())
-}
 
 #[test]
 fn a_horizontal_pod_autoscaler_drives_the_scale_subresource() {
@@ -87,7 +75,7 @@ fn a_disruption_budget_by_percentage_holds_back_evictions() {
             }
         })
         .await?;
-        let pods = live_pods(&s).await?;
+        let pods = s.live_pods().await?;
         s.pods()
             .evict(&pods[0].name_any(), &EvictParams::default())
             .await?;
@@ -119,7 +107,7 @@ fn a_disruption_budget_by_percentage_holds_back_evictions() {
 fn a_drained_node_gives_its_pods_to_the_others() {
     run("drain", async |s| -> Result<()> {
         s.start_deployment(2, &json!({})).await?;
-        let pods = live_pods(&s).await?;
+        let pods = s.live_pods().await?;
         let Some(node) = pods[0]
             .spec
             .as_ref()

@@ -32,18 +32,6 @@ async fn scale(s: &Scenario, replicas: i32) -> Result<()> {
     Ok(())
 }
 
-async fn running_pods(s: &Scenario) -> Result<Vec<Pod>> {
-    let pods = s
-        .pods()
-        .list(&ListParams::default().labels("app=web"))
-        .await?
-        .items;
-    Ok(pods
-        .into_iter()
-        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-        .collect())
-}
-
 fn owned_by(pod: &Pod, uid: &str) -> bool {
     pod.owner_references()
         .iter()
@@ -67,7 +55,7 @@ fn scales_up_and_down() {
         let set = start(&s, 1).await?;
         scale(&s, 3).await?;
         wait::until_object(&s.replica_sets(), "web", LONG, |set| settled(set, 3)).await?;
-        for pod in running_pods(&s).await? {
+        for pod in s.live_pods().await? {
             ensure!(
                 owned_by(&pod, &set.uid().unwrap_or_default()),
                 "{} has another owner",
@@ -81,14 +69,7 @@ fn scales_up_and_down() {
         }
         scale(&s, 0).await?;
         wait::until_object(&s.replica_sets(), "web", LONG, |set| settled(set, 0)).await?;
-        wait::until(&s.pods(), &ListParams::default(), LONG, |pods| {
-            if pods.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{} pods are left", pods.len()))
-            }
-        })
-        .await
+        s.pods_gone().await
     });
 }
 
@@ -96,7 +77,8 @@ fn scales_up_and_down() {
 fn replaces_a_deleted_pod() {
     run("rs_replaces", async |s| -> Result<()> {
         start(&s, 2).await?;
-        let before: BTreeSet<String> = running_pods(&s)
+        let before: BTreeSet<String> = s
+            .live_pods()
             .await?
             .iter()
             .map(ResourceExt::name_any)
@@ -142,7 +124,7 @@ fn adopts_orphans_and_releases_relabelled_pods() {
         })
         .await?;
         ensure!(
-            running_pods(&s).await?.len() == 1,
+            s.live_pods().await?.len() == 1,
             "a pod was created although the orphan was there"
         );
         let patch = Patch::Merge(json!({"metadata": {"labels": {"app": "elsewhere"}}}));
@@ -159,7 +141,7 @@ fn adopts_orphans_and_releases_relabelled_pods() {
         .await?;
         wait::until_object(&s.replica_sets(), "web", LONG, |set| settled(set, 1)).await?;
         ensure!(
-            running_pods(&s).await?.len() == 1,
+            s.live_pods().await?.len() == 1,
             "the released pod was not replaced"
         );
         Ok(())
@@ -170,7 +152,7 @@ fn adopts_orphans_and_releases_relabelled_pods() {
 fn deletes_the_cheapest_pod_first() {
     run("rs_deletion_cost", async |s| -> Result<()> {
         start(&s, 3).await?;
-        let pods = running_pods(&s).await?;
+        let pods = s.live_pods().await?;
         let cheap = pods[1].name_any();
         let patch = Patch::Merge(
             json!({"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-100"}}}),
@@ -180,7 +162,8 @@ fn deletes_the_cheapest_pod_first() {
             .await?;
         scale(&s, 2).await?;
         wait::until_object(&s.replica_sets(), "web", LONG, |set| settled(set, 2)).await?;
-        let left: Vec<String> = running_pods(&s)
+        let left: Vec<String> = s
+            .live_pods()
             .await?
             .iter()
             .map(ResourceExt::name_any)
@@ -272,7 +255,7 @@ fn foreground_delete_waits_for_the_pods() {
     run("rs_foreground", async |s| -> Result<()> {
         delete_with(&s, PropagationPolicy::Foreground).await?;
         ensure!(
-            running_pods(&s).await?.is_empty(),
+            s.live_pods().await?.is_empty(),
             "the set went before its pods"
         );
         Ok(())
@@ -283,14 +266,7 @@ fn foreground_delete_waits_for_the_pods() {
 fn background_delete_takes_the_pods_along() {
     run("rs_background", async |s| -> Result<()> {
         delete_with(&s, PropagationPolicy::Background).await?;
-        wait::until(&s.pods(), &ListParams::default(), LONG, |pods| {
-            if pods.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{} pods are left", pods.len()))
-            }
-        })
-        .await
+        s.pods_gone().await
     });
 }
 
@@ -298,22 +274,16 @@ fn background_delete_takes_the_pods_along() {
 fn orphaning_delete_keeps_the_pods_for_the_next_set() {
     run("rs_orphan", async |s| -> Result<()> {
         delete_with(&s, PropagationPolicy::Orphan).await?;
-        let before: BTreeSet<Option<String>> = running_pods(&s)
-            .await?
-            .iter()
-            .map(ResourceExt::uid)
-            .collect();
+        let before: BTreeSet<Option<String>> =
+            s.live_pods().await?.iter().map(ResourceExt::uid).collect();
         ensure!(before.len() == 2, "{} pods were left, not 2", before.len());
         let set = start(&s, 2).await?;
         ensure!(
             int(&set, "/status/replicas") == 2,
             "the new set does not count the adopted pods"
         );
-        let after: BTreeSet<Option<String>> = running_pods(&s)
-            .await?
-            .iter()
-            .map(ResourceExt::uid)
-            .collect();
+        let after: BTreeSet<Option<String>> =
+            s.live_pods().await?.iter().map(ResourceExt::uid).collect();
         ensure!(
             before == after,
             "the new set replaced pods that it could have adopted"
