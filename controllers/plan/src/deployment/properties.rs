@@ -24,6 +24,8 @@ enum Op {
     Template(usize),
     Scale(i32),
     Pause(bool),
+    Recreate(bool),
+    MinReady(i32),
     Tick(i64),
 }
 
@@ -40,6 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..4_usize).prop_map(Op::Template),
         1 => (0..12_i32).prop_map(Op::Scale),
         1 => any::<bool>().prop_map(Op::Pause),
+        1 => any::<bool>().prop_map(Op::Recreate),
+        1 => (0..3_i32).prop_map(Op::MinReady),
         1 => prop_oneof![Just(1_i64), Just(700)].prop_map(Op::Tick),
     ]
 }
@@ -81,6 +85,15 @@ fn run(world: &mut World, op: &Op) {
         Op::Template(at) => world.edit(|spec| spec.template = template(&at.to_string())),
         Op::Scale(replicas) => world.edit(|spec| spec.replicas = Some(replicas)),
         Op::Pause(paused) => world.edit(|spec| spec.paused = paused),
+        Op::Recreate(recreate) => world.edit(|spec| {
+            let kind = if recreate {
+                "Recreate"
+            } else {
+                "RollingUpdate"
+            };
+            spec.strategy.kind = Some(kind.to_owned());
+        }),
+        Op::MinReady(seconds) => world.edit(|spec| spec.min_ready_seconds = seconds),
         Op::Tick(seconds) => world.now += SignedDuration::from_secs(seconds),
     }
 }
@@ -117,8 +130,10 @@ proptest! {
         own in any::<bool>(),
         recreate in any::<bool>(),
         policy in policy(),
+        on_progress_deadline in any::<bool>(),
     ) {
         let mut world = World::new(if own { OWN } else { NATIVE }, replicas, surge, unavailable);
+        world.deployment.spec.rollback = Some(RollbackPolicy { on_progress_deadline });
         world.deployment.spec.pod_replacement_policy = policy.filter(|_| own);
         if recreate {
             world.deployment.spec.strategy.kind = Some("Recreate".to_owned());
@@ -194,8 +209,10 @@ proptest! {
             if !creates && !notes {
                 prop_assert_eq!(plan(&world.scene().observed()).actions, Vec::new());
             }
-            world.sync_deployment(None);
-            world.sync_deployment(None);
+            // A scaling, then the end of the old ReplicaSets, then the new one of a Recreate.
+            for _ in 0..3 {
+                world.sync_deployment(None);
+            }
             prop_assert_eq!(plan(&world.scene().observed()).actions, Vec::new());
             prop_assert_eq!(status(&world.scene().observed(), &Outcome::default()), None);
         }

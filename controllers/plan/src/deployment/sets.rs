@@ -174,14 +174,14 @@ impl<'a> View<'a> {
 
     /// Whether a pod of an old ReplicaSet still runs, or may. Finished pods do not count: an
     /// evicted pod stays for ever (kubernetes issue 60162). With `TerminationStarted`,
-    /// terminating pods do not count either.
+    /// terminating pods do not count either. A ReplicaSet that has not answered may be creating
+    /// pods for the size that it had.
     pub(super) fn old_pods_run(&self) -> bool {
         let ignores_terminating = self.target.replacement
             == Some(crate::workload::PodReplacementPolicy::TerminationStarted);
         let counts = |pod: &Pod| runs(pod) && !(ignores_terminating && pod.deleting.is_some());
-        self.sets
-            .old
-            .iter()
-            .any(|set| set.status.replicas > 0 || self.pods_of(set).any(counts))
+        self.sets.old.iter().any(|set| {
+            set.status.replicas > 0 || is_unanswered(set) || self.pods_of(set).any(counts)
+        })
     }
 }

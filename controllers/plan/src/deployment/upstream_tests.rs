@@ -219,6 +219,9 @@ fn recreate_counts_pods_that_may_run() {
     check_sizes(
         "a status with pods: replicas=2 type=Recreate | web-a A 0 pods=1
          no pods: replicas=2 type=Recreate | web-a A 0
+         no pods that it knows of: replicas=2 type=Recreate | web-a A 0 stale
+         no answer ever: replicas=2 type=Recreate | web-a A 0 never
+         no answer, and none to come: replicas=2 type=Recreate | web-a A 0 stale deleting
          pods of the new set: replicas=2 type=Recreate | web-a A 0; web-b B 0 | web-b: p Running
          a pod that failed: replicas=2 type=Recreate | web-a A 0 | web-a: p Failed
          a pod that ended: replicas=2 type=Recreate | web-a A 0 | web-a: p Succeeded
@@ -230,6 +233,9 @@ fn recreate_counts_pods_that_may_run() {
         &expect![[r#"
             a status with pods: web-a=0
             no pods: web-a=0 new=2
+            no pods that it knows of: web-a=0
+            no answer ever: web-a=0
+            no answer, and none to come: web-a=0 new=2
             pods of the new set: web-a=0 web-b=2
             a pod that failed: web-a=0 new=2
             a pod that ended: web-a=0 new=2

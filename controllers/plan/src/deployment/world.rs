@@ -175,13 +175,14 @@ impl World {
         let rolls = !self.is_recreate() && !self.is_scaling() && !self.deployment.spec.paused;
         let count = steps.unwrap_or(usize::MAX);
         for action in plan.actions.iter().take(count) {
+            let new_size = self.new_size();
             self.apply(action);
             assert!(
                 self.total_size() <= bound,
                 "{} pods over {bound}: {plan:?}",
                 self.total_size()
             );
-            self.check_recreate();
+            self.check_recreate(new_size);
         }
         if rolls {
             let least = (self.replicas() - self.bounds().unavailable).min(before);
@@ -213,8 +214,19 @@ impl World {
         );
     }
 
-    /// With Recreate no new pod may be wanted while an old one is there.
-    fn check_recreate(&self) {
+    /// Pods that ReplicaSets of the current template are to have.
+    fn new_size(&self) -> i32 {
+        let template = &self.deployment.spec.template;
+        self.sets
+            .values()
+            .filter(|set| set.spec.template.same_pods(template))
+            .map(size)
+            .sum()
+    }
+
+    /// With Recreate no new pod may be asked for while an old one is there. What a rolling update
+    /// left behind when the strategy changed may stay; `before` is the new size until then.
+    fn check_recreate(&self, before: i32) {
         if !self.is_recreate()
             || self.deployment.spec.pod_replacement_policy
                 == Some(PodReplacementPolicy::TerminationStarted)
@@ -223,7 +235,7 @@ impl World {
         }
         let template = &self.deployment.spec.template;
         let is_new = |set: &ReplicaSet| set.spec.template.same_pods(template);
-        let wants_new = self.sets.values().any(|set| is_new(set) && size(set) > 0);
+        let wants_new = self.new_size() > before;
         let old_runs = self.pods.values().any(|pod| {
             let owner = pod.controller.as_ref().unwrap();
             !matches!(pod.phase, Phase::Failed | Phase::Succeeded)
@@ -382,14 +394,19 @@ impl World {
             .fold(false, |wrote, name| self.sync_set(name) | wrote)
     }
 
-    /// Runs everything until nothing is written any more.
+    /// Runs everything until nothing is written any more, nor a few seconds later, when pods may
+    /// have become available.
     #[track_caller]
     pub(super) fn settle(&mut self) {
+        let longest = self.deployment.spec.min_ready_seconds.max(0);
+        let mut quiet = 0;
         for _ in 0..400 {
             let wrote = self.sync_deployment(None) | self.sync_sets();
             let before = self.pods.clone();
             self.run_pods();
-            if !wrote && before == self.pods {
+            let is_quiet = !wrote && before == self.pods;
+            quiet = if is_quiet { quiet + 1 } else { 0 };
+            if quiet > longest + 1 {
                 return;
             }
             self.now += SignedDuration::from_secs(1);

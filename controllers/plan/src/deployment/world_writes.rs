@@ -61,6 +61,12 @@ impl World {
                 let after = revision::number(&known.metadata.annotations);
                 if let Some(replicas) = patch.pointer("/spec/replicas").and_then(Value::as_i64) {
                     known.spec.replicas = Some(replicas as i32);
+                }
+                let seconds = patch.pointer("/spec/minReadySeconds");
+                if let Some(seconds) = seconds.and_then(Value::as_i64) {
+                    known.spec.min_ready_seconds = seconds as i32;
+                }
+                if patch.get("spec").is_some() {
                     known.metadata.generation += 1;
                 }
                 known.metadata.resource_version = version;
