@@ -4,7 +4,7 @@
 //! behave like a built-in one, is added here:
 //!
 //! * **Lists that merge.** The keys by which server-side apply merges lists (containers by
-//!   name, ports by number and protocol …) come from [`markers`]. Part of a key must be
+//!   name, ports by number and protocol …) come from `markers`. Part of a key must be
 //!   required or have a default; these are the only defaults in the template.
 //! * **Null is absent.** Go's decoder reads `env: null` (in YAML: `env:` and nothing) as no
 //!   value. Optional fields are nullable.
