@@ -34,7 +34,13 @@ fn shrink_old<'a>(view: &View<'a>, new: &ReplicaSet) -> Vec<(&'a ReplicaSet, i32
     let mut sizes: Vec<(&ReplicaSet, i32)> =
         view.sets.active_old().map(|set| (set, size(set))).collect();
     let min_available = view.target.min_available();
-    let new_unavailable = size(new) - lasting_available(new);
+    // What it said of an earlier size may be gone: it may have been shrunk and grown again.
+    let new_available = if is_unanswered(new) {
+        0
+    } else {
+        lasting_available(new)
+    };
+    let new_unavailable = size(new) - new_available;
     // New pods that are not available must not be the reason to take old ones away.
     let most = view.sets.total_size() - min_available - new_unavailable;
     if most <= 0 {

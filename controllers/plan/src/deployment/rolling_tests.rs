@@ -290,9 +290,17 @@ fn a_set_that_has_not_answered_holds_healthy_old_pods() {
 }
 
 #[test]
-fn a_set_that_has_not_answered_does_not_hold_unhealthy_old_pods() {
+fn a_new_set_that_has_not_answered_has_nothing_available() {
     check_plan(
         "replicas=10 surge=3 unavailable=2 rev=2 | web-a A 8/5 rev=1; web-b B 5 rev=2 stale",
+        expect![[""]],
+    );
+}
+
+#[test]
+fn an_old_set_that_has_not_answered_does_not_hold_unhealthy_pods() {
+    check_plan(
+        "replicas=10 surge=3 unavailable=2 rev=2 | web-a A 8/5 rev=1 stale; web-b B 5 rev=2",
         expect![[r#"
             patch web-a replicas=5 (Normal ScalingReplicaSet: Scaled down replica set web-a from 8 to 5)
             patch web-b replicas=8 (Normal ScalingReplicaSet: Scaled up replica set web-b from 5 to 8)"#]],
