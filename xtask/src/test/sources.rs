@@ -28,7 +28,13 @@ pub(super) fn clippy(stage: &Stage<'_>) -> Result<Ended> {
 }
 
 pub(super) fn doc(stage: &Stage<'_>) -> Result<Ended> {
-    let arguments = ["doc", "--workspace", "--no-deps", "--locked"];
+    let arguments = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--locked",
+        "--keep-going",
+    ];
     cargo(stage, &arguments, &[("RUSTDOCFLAGS", "--deny=warnings")])
 }
 
