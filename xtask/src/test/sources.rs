@@ -64,9 +64,16 @@ pub(super) fn unit(stage: &Stage<'_>, filter: Option<&str>, quick: bool) -> Resu
         // Examples in doc comments are compiled one by one, which takes longer than all other tests.
         command.args(["--lib", "--bins", "--tests"]);
     }
+    // The gate repeats itself: whoever looks for more sets a seed, or a number in PROPTEST_CASES.
+    if std::env::var_os(PROPTEST_SEED).is_none() {
+        command.env(PROPTEST_SEED, "1");
+    }
     command.arg("--").args(filter);
     libtest(stage, command)
 }
+
+/// The seed of property tests; proptest reads it from the environment.
+const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
 
 /// Runs a `cargo test` and counts its tests.
 pub(super) fn libtest(stage: &Stage<'_>, command: Command) -> Result<Ended> {
