@@ -238,8 +238,8 @@ impl Node<'_> {
     fn start_first(&self) -> Result<Identity> {
         let log_path = self.layout.log(&self.name());
         let log = open_log(&log_path)?;
-        let this_program = std::env::current_exe().context("find this program")?;
-        let mut enter = Command::new(this_program)
+        // Not by its path: cargo may have put a newer build there since this program started.
+        let mut enter = Command::new("/proc/self/exe")
             .arg(first::ENTER)
             .arg(self.spec_path())
             .current_dir("/")
