@@ -189,13 +189,16 @@ fn run_on_cluster(runner: &mut Runner<'_>, stages: &[Stage], filter: Option<&str
                 checked(runner, cluster, "up again", |stage| {
                     cluster::up_again(stage, &access)
                 });
-                checked(runner, cluster, "repair", |stage| {
-                    cluster::repair(stage, cluster)
-                });
             }
             if wanted(Stage::Packaging) {
                 checked(runner, cluster, "packaging", |stage| {
                     cluster::packaging(stage, &access, filter)
+                });
+            }
+            // Last, because the others need what it kills, and because its `up` puts back what packaging took away.
+            if wanted(Stage::Repair) {
+                checked(runner, cluster, "repair", |stage| {
+                    cluster::repair(stage, cluster)
                 });
             }
         }
