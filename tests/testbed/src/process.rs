@@ -41,7 +41,8 @@ impl Identity {
     pub(crate) fn of(pid: u32) -> Option<Self> {
         let (state, started) = stat(pid)?;
         let in_namespaces = fs::read_link(format!("/proc/{pid}/ns/net")).is_ok();
-        (!matches!(state, 'Z' | 'X') && in_namespaces).then_some(Self { pid, started })
+        let ending = matches!(state, 'Z' | 'X') || !in_namespaces || awaits_sigkill(pid);
+        (!ending).then_some(Self { pid, started })
     }
 
     pub(crate) fn is_alive(self) -> bool {
@@ -88,6 +89,24 @@ impl Identity {
             Ok((!self.is_alive()).then_some(()))
         })
     }
+}
+
+/// Whether somebody has killed the process and it did not have its turn on a processor since: it is doomed.
+fn awaits_sigkill(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    pending(&status) & (1 << (Signal::SIGKILL as u32 - 1)) != 0
+}
+
+/// The signals that wait for the process or its first thread, one bit each, from its `status` file.
+fn pending(status: &str) -> u64 {
+    status
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("SigPnd:")
+                .or_else(|| line.strip_prefix("ShdPnd:"))
+        })
+        .filter_map(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .fold(0, |all, bits| all | bits)
 }
 
 /// The state letter and the start time of a process.
@@ -317,6 +336,13 @@ mod tests {
         let line = format!("42 (a) b (c) {}", rest.collect::<Vec<_>>().join(" "));
         assert_eq!(parse_stat(&line), Some(('S', 22)));
         assert_eq!(parse_stat("42 (a"), None);
+    }
+
+    #[test]
+    fn pending_signals_of_process_and_thread_are_added_up() {
+        let status =
+            "Name:\ta\nSigPnd:\t0000000000000002\nShdPnd:\t0000000000000100\nSigBlk:\tff\n";
+        assert_eq!(super::pending(status), 0x102);
     }
 
     #[test]
