@@ -264,3 +264,17 @@ impl NameSource for Counting {
         format!("{:05}", self.0)
     }
 }
+
+/// How often a property is tried: `quick` times, or as often as `PROPTEST_CASES` says.
+pub(crate) fn cases(quick: u32) -> proptest::test_runner::Config {
+    let asked = proptest::test_runner::Config::default();
+    let cases = match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => asked.cases,
+        None => quick,
+    };
+    proptest::test_runner::Config {
+        cases,
+        failure_persistence: None,
+        ..asked
+    }
+}

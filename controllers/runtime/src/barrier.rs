@@ -61,7 +61,8 @@ pub enum Readiness {
     },
 }
 
-/// Labels of `stale_sync_skips_total`, as upstream's: group and resource of the owner.
+/// Labels of `stale_sync_skips_total`: group and resource of the owner. Upstream's have the
+/// resource that lags, in a metric per controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OwnerLabels {
     group: &'static str,

@@ -118,7 +118,7 @@ fn policy() -> impl Strategy<Value = Option<PodReplacementPolicy>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::fixture::cases(32))]
 
     /// Whatever happens: the bounds hold at every write (see `World`), and once things calm
     /// down the rollout completes and nothing more is written.

@@ -181,7 +181,7 @@ fn apply(scene: &mut Scene, plan: &Plan<Action>, next: &mut usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(crate::fixture::cases(256))]
 
     #[test]
     fn a_plan_carried_out_leaves_nothing_to_do(mut scene in scene(12)) {
