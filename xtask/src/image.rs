@@ -3,10 +3,9 @@
 use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use ironkeel_testbed::{Image, Outcome, Progress};
+use ironkeel_testbed::{Image, Outcome, Progress, packages};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -104,8 +103,10 @@ fn write(binary: PathBuf, archive: PathBuf, tag: String, note: &Path) -> Result<
 
 fn build_program(log: &Path, screen: &Screen) -> Result<PathBuf> {
     let triple = format!("{ARCH}-unknown-linux-musl");
-    ensure_target(&triple, screen)?;
-    ensure_musl_compiler(screen)?;
+    packages::ensure_rust_target(&triple, screen)?;
+    // The C compiler for musl, which the allocator and the cryptography need.
+    packages::ensure(packages::COMPILING, screen)?;
+    packages::ensure(packages::STATIC_LINKING, screen)?;
     let mut cargo = shell::cargo();
     cargo.args([
         "build",
@@ -139,60 +140,6 @@ fn build_program(log: &Path, screen: &Screen) -> Result<PathBuf> {
         .join(triple)
         .join("release")
         .join(PROGRAM))
-}
-
-/// Rust's own part of a static program: its standard library for musl.
-fn ensure_target(triple: &str, screen: &Screen) -> Result<()> {
-    let mut rustc = shell::command("rustc");
-    rustc.args(["--print=target-libdir", "--target", triple]);
-    let folder = shell::read(rustc)?;
-    if Path::new(folder.trim()).is_dir() {
-        return Ok(());
-    }
-    if shell::find_program("rustup").is_none() {
-        bail!(
-            "Rust's target {triple} is missing, and so is rustup, which would add it: https://rustup.rs"
-        );
-    }
-    screen.note(&format!("rustup target add {triple}"));
-    let mut rustup = shell::command("rustup");
-    rustup.args(["target", "add", triple]);
-    shell::read(rustup).map(|_| ())
-}
-
-/// The C compiler for musl, which the allocator and the cryptography need.
-fn ensure_musl_compiler(screen: &Screen) -> Result<()> {
-    if shell::find_program("musl-gcc").is_some() {
-        return Ok(());
-    }
-    if shell::find_program("apt-get").is_none() {
-        bail!("musl-gcc is missing; on Debian and Ubuntu it is in the package musl-tools");
-    }
-    screen.note("apt-get install musl-tools");
-    let apt = |arguments: &[&str]| -> Command {
-        let mut command = shell::command("apt-get");
-        command.arg("--quiet").args(arguments);
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    if shell::succeeds(apt(&[
-        "install",
-        "--yes",
-        "--no-install-recommends",
-        "musl-tools",
-    ])) {
-        return Ok(());
-    }
-    // A fresh machine has no package lists yet.
-    shell::read(apt(&["update"]))?;
-    shell::read(apt(&[
-        "install",
-        "--yes",
-        "--no-install-recommends",
-        "musl-tools",
-    ]))
-    .context("installing musl-tools, which holds musl-gcc, failed; it needs root")?;
-    Ok(())
 }
 
 /// A size for people.

@@ -151,7 +151,7 @@ impl ControlPlane<'_> {
             ],
             inputs: Vec::new(),
             ports: vec![ETCD_PORT, ETCD_PEER_PORT],
-            limit: Duration::from_secs(30),
+            limit: Duration::from_mins(1),
         };
         service.ensure(self.layout, || {
             wait::answers(Ipv4Addr::LOCALHOST, ETCD_PORT, "/health")
@@ -211,7 +211,7 @@ impl ControlPlane<'_> {
             arguments,
             inputs,
             ports: vec![API_PORT],
-            limit: Duration::from_secs(90),
+            limit: Duration::from_mins(3),
         };
         service.ensure(self.layout, || self.is_ready("/readyz"))
     }

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::image::{Image, Layer, architecture, digest, write_archive};
 use crate::lock::Lock;
+use crate::mounts;
 use crate::packages;
 use crate::paths::cache_dir;
 use crate::progress::{Outcome, Progress, step};
@@ -122,6 +123,13 @@ fn archive(
     }
     let unfinished = cache.join(format!("{name}.unfinished"));
     if unfinished.exists() {
+        // A debootstrap that was killed leaves its /proc and /sys there.
+        if let Some(mount) = mounts::detach_below(&unfinished).first() {
+            bail!(
+                "{} is still mounted; unmount it and try again",
+                mount.display()
+            );
+        }
         fs::remove_dir_all(&unfinished)
             .with_context(|| format!("remove {}", unfinished.display()))?;
     }
@@ -137,7 +145,7 @@ fn archive(
 
 fn base(_: &Path, programs: &Programs, progress: &dyn Progress) -> Result<Vec<Image>> {
     progress.advance("make the base images", 0, "pause");
-    let pause = build_pause()?;
+    let pause = build_pause(progress)?;
     let coredns = programs.path("coredns")?;
     let coredns = fs::read(&coredns).with_context(|| format!("read {}", coredns.display()))?;
     Ok(vec![
@@ -150,8 +158,9 @@ fn base(_: &Path, programs: &Programs, progress: &dyn Progress) -> Result<Vec<Im
 }
 
 /// Builds the pause program for this machine, statically.
-fn build_pause() -> Result<Vec<u8>> {
+fn build_pause(progress: &dyn Progress) -> Result<Vec<u8>> {
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    packages::ensure_rust_target(&target, progress)?;
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let said = run::output(
         Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
@@ -167,9 +176,7 @@ fn build_pause() -> Result<Vec<u8>> {
                 "json",
             ]),
     )
-    .with_context(|| {
-        format!("build the pause program; `rustup target add {target}` gets the target")
-    })?;
+    .context("build the pause program")?;
     let built = said
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())

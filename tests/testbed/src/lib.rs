@@ -46,6 +46,7 @@ mod fake_nodes;
 mod kernel;
 mod layout;
 mod lock;
+mod mounts;
 mod network;
 mod node;
 mod paths;

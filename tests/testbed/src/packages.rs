@@ -32,7 +32,12 @@ pub const CLUSTER: &[Requirement] = &[
     needs("iptables", "iptables"),
     needs("conntrack", "conntrack"),
     needs("ethtool", "ethtool"),
+    // For those who kill parts of the cluster to see what becomes of it.
+    needs("kill", "procps"),
 ];
+
+/// What compiling our crates calls: some have C parts.
+pub const COMPILING: &[Requirement] = &[needs("cc", "gcc"), needs("make", "make")];
 
 /// What making the test images calls.
 pub const TEST_IMAGES: &[Requirement] = &[
@@ -43,8 +48,8 @@ pub const TEST_IMAGES: &[Requirement] = &[
     ),
 ];
 
-/// What linking a static program with C parts calls.
-pub const STATIC_LINKING: &[Requirement] = &[needs("cc", "gcc"), needs("musl-gcc", "musl-tools")];
+/// What linking a static program with C parts calls, besides [`COMPILING`].
+pub const STATIC_LINKING: &[Requirement] = &[needs("musl-gcc", "musl-tools")];
 
 /// Makes sure that everything required is there: installs what is missing as root on a machine with apt, and otherwise
 /// says what to install.
@@ -75,7 +80,8 @@ pub fn ensure(requirements: &[Requirement], progress: &dyn Progress) -> Result<(
             run::output(
                 Command::new("apt-get")
                     .env("DEBIAN_FRONTEND", "noninteractive")
-                    .arg("-qq")
+                    // Another apt may be at work, such as the one that keeps a machine up to date.
+                    .args(["-qq", "-o", "DPkg::Lock::Timeout=300"])
                     .args(arguments),
             )
         };
@@ -98,6 +104,32 @@ pub fn ensure(requirements: &[Requirement], progress: &dyn Progress) -> Result<(
         ),
         None => Ok(()),
     }
+}
+
+/// Makes sure that Rust's standard library for `triple` is there: rustup adds what is missing.
+pub fn ensure_rust_target(triple: &str, progress: &dyn Progress) -> Result<()> {
+    // In this repository, so that its toolchain is meant.
+    let here = env!("CARGO_MANIFEST_DIR");
+    let folder = run::output(Command::new("rustc").current_dir(here).args([
+        "--print=target-libdir",
+        "--target",
+        triple,
+    ]))?;
+    if Path::new(folder.trim()).is_dir() {
+        return Ok(());
+    }
+    if find("rustup").is_none() {
+        bail!(
+            "Rust's target {triple} is missing, and so is rustup, which would add it: https://rustup.rs"
+        );
+    }
+    progress.note(&format!("rustup target add {triple}"));
+    run::output(
+        Command::new("rustup")
+            .current_dir(here)
+            .args(["target", "add", triple]),
+    )
+    .map(|_| ())
 }
 
 fn missing(requirements: &[Requirement]) -> Vec<Requirement> {

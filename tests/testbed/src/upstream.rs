@@ -203,13 +203,14 @@ fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> 
         .with_context(|| format!("rename {} to {}", unfinished.display(), home.display()))
 }
 
-/// A `go` that builds from the pinned module alone: no C, no other toolchain, no change to `go.mod`, no workspace.
+/// A `go` that builds from the pinned module alone: no C, no other toolchain, no change to `go.mod`, no workspace, and no
+/// commit of ours, which Go would write into a program whose main package is ours.
 fn go(build: &Build) -> Command {
     let mut go = Command::new("go");
     go.current_dir(module_dir(build))
         .env("CGO_ENABLED", "0")
         .env("GOTOOLCHAIN", "local")
-        .env("GOFLAGS", "-mod=readonly")
+        .env("GOFLAGS", "-mod=readonly -buildvcs=false")
         .env("GOWORK", "off");
     go
 }

@@ -65,24 +65,32 @@ fn identities(access: &Access) -> Result<BTreeSet<String>> {
 pub(super) fn repair(stage: &Stage<'_>, cluster: &Cluster) -> Result<Ended> {
     let status = cluster.status()?;
     let first = status.nodes.first().map(|node| node.name.clone());
-    let mut kill = shell::command("kill");
-    kill.arg("-KILL");
-    let mut victims = 0;
-    for process in &status.processes {
-        let near = process.node.is_none() || process.node == first;
-        if let Some(pid) = process.pid.filter(|_| near) {
-            kill.arg(pid.to_string());
-            victims += 1;
-        }
-    }
-    if victims == 0 {
+    let near = |node: &Option<String>| node.is_none() || *node == first;
+    let victims: Vec<u32> = status
+        .processes
+        .iter()
+        .filter(|process| near(&process.node))
+        .filter_map(|process| process.pid)
+        .collect();
+    if victims.is_empty() {
         bail!("the cluster names no running process that could be killed");
     }
+    let mut kill = shell::command("kill");
+    kill.arg("-KILL").args(victims.iter().map(u32::to_string));
     // One of them may take another along before its turn comes; what counts is that they are gone.
     let _ = shell::succeeds(kill);
     let mut repaired = None;
     up(stage, &mut repaired)?;
     let status = cluster.status()?;
+    let survivors: Vec<&str> = status
+        .processes
+        .iter()
+        .filter(|process| process.pid.is_some_and(|pid| victims.contains(&pid)))
+        .map(|process| process.program.as_str())
+        .collect();
+    if !survivors.is_empty() {
+        bail!("kill -9 did not end {}", survivors.join(", "));
+    }
     let dead: Vec<&str> = status
         .processes
         .iter()
@@ -92,7 +100,8 @@ pub(super) fn repair(stage: &Stage<'_>, cluster: &Cluster) -> Result<Ended> {
     let unready = status.nodes.iter().filter(|node| !node.ready).count();
     if !dead.is_empty() || unready > 0 {
         bail!(
-            "after a kill -9 of {victims} processes `up` left {unready} nodes not ready and these programs dead: {}",
+            "after a kill -9 of {} processes `up` left {unready} nodes not ready and these programs dead: {}",
+            victims.len(),
             dead.join(", ")
         );
     }
@@ -135,10 +144,10 @@ fn cases(
     ]);
     command.args(suites);
     // A case mostly waits for the cluster, each in a namespace of its own: more of them than processors.
-    command.args(["--", "--test-threads=6"]).args(filter);
+    command.args(["--", "--test-threads=6"]);
     command.env("IRONKEEL_E2E_TARGET", target);
     command.env("IRONKEEL_E2E_LOGS", stage.folder.join("cases"));
-    libtest(stage, command)
+    libtest(stage, command, filter)
 }
 
 /// Upstream's specs against our manager in native mode.

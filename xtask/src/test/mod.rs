@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
-use ironkeel_testbed::{Cluster, ImageSet, ProgramSet, Programs, Progress, images};
+use ironkeel_testbed::{Cluster, ImageSet, ProgramSet, Programs, Progress, images, packages};
 
 use crate::access::Access;
 use crate::progress::Screen;
@@ -93,6 +93,7 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
     let wanted = |stage: Stage| stages.contains(&stage);
     let filter = flags.filter.as_deref();
     let mut runner = Runner::new(screen)?;
+    packages::ensure(packages::COMPILING, screen)?;
 
     thread::scope(|scope| -> Result<()> {
         // Go compiles upstream's programs while cargo compiles ours. Where the cache has them, this ends at once.
@@ -166,22 +167,22 @@ fn run_on_cluster(runner: &mut Runner<'_>, stages: &[Stage], filter: Option<&str
         Some(cluster) => {
             let access = Access::local(cluster);
             if wanted(Stage::E2e) {
-                checked(runner, cluster, "e2e ironkeel", |stage| {
+                undisturbed(runner, cluster, "e2e ironkeel", |stage| {
                     cluster::e2e(stage, &access, "ironkeel", filter)
                 });
             }
             if wanted(Stage::E2eUpstream) {
-                checked(runner, cluster, "e2e upstream", |stage| {
+                undisturbed(runner, cluster, "e2e upstream", |stage| {
                     cluster::e2e(stage, &access, "upstream", filter)
                 });
             }
             if wanted(Stage::Conformance) {
-                checked(runner, cluster, "conformance native", |stage| {
+                undisturbed(runner, cluster, "conformance native", |stage| {
                     cluster::conformance(stage, cluster, filter)
                 });
             }
             if wanted(Stage::HelmTest) {
-                checked(runner, cluster, "helm test", |stage| {
+                undisturbed(runner, cluster, "helm test", |stage| {
                     cluster::helm_test(stage, &access)
                 });
             }
@@ -191,7 +192,7 @@ fn run_on_cluster(runner: &mut Runner<'_>, stages: &[Stage], filter: Option<&str
                 });
             }
             if wanted(Stage::Packaging) {
-                checked(runner, cluster, "packaging", |stage| {
+                undisturbed(runner, cluster, "packaging", |stage| {
                     cluster::packaging(stage, &access, filter)
                 });
             }
@@ -218,6 +219,19 @@ fn run_on_cluster(runner: &mut Runner<'_>, stages: &[Stage], filter: Option<&str
             Ok(counts::Counts::passed(1).into())
         });
     }
+}
+
+/// Runs a stage as [`checked`] does, while `up` and `down` of every other run are refused.
+fn undisturbed(
+    runner: &mut Runner<'_>,
+    cluster: &Cluster,
+    name: &str,
+    work: impl FnOnce(&runner::Stage<'_>) -> Result<runner::Ended>,
+) {
+    checked(runner, cluster, name, |stage| {
+        let _reserved = cluster.reserve(&format!("cargo xtask test, {name}"))?;
+        work(stage)
+    });
 }
 
 /// Runs a stage on the cluster; after a failure, leaves the logs of every component, and all objects and events, in the

@@ -68,15 +68,20 @@ pub(super) fn unit(stage: &Stage<'_>, filter: Option<&str>, quick: bool) -> Resu
     if std::env::var_os(PROPTEST_SEED).is_none() {
         command.env(PROPTEST_SEED, "1");
     }
-    command.arg("--").args(filter);
-    libtest(stage, command)
+    command.arg("--");
+    libtest(stage, command, filter)
 }
 
 /// The seed of property tests; proptest reads it from the environment.
 const PROPTEST_SEED: &str = "PROPTEST_RNG_SEED";
 
-/// Runs a `cargo test` and counts its tests.
-pub(super) fn libtest(stage: &Stage<'_>, command: Command) -> Result<Ended> {
+/// Runs a `cargo test`, whose arguments end with those of the test programs, and counts its tests.
+pub(super) fn libtest(
+    stage: &Stage<'_>,
+    mut command: Command,
+    filter: Option<&str>,
+) -> Result<Ended> {
+    command.args(filter);
     let mut libtest = Libtest::default();
     let ended = shell::run_logged(command, &stage.log, &mut |line| {
         if let Some(shown) = libtest.line(line) {
@@ -90,6 +95,10 @@ pub(super) fn libtest(stage: &Stage<'_>, command: Command) -> Result<Ended> {
     } else if !ended.status.success() {
         // It did not compile, or a test program died: no test says so.
         problem = ended.last_words;
+    }
+    if ended.status.success() && filter.is_none() && counts == Counts::default() {
+        "no test ran".clone_into(&mut problem);
+        counts.failed = 1;
     }
     if !ended.status.success() && counts.failed == 0 {
         counts.failed = 1;

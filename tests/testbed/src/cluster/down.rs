@@ -1,16 +1,16 @@
 //! The end of a cluster.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
 use super::{exclusive, require_root};
 use crate::cgroups;
 use crate::kernel;
 use crate::layout::Layout;
+use crate::mounts;
 use crate::network;
 use crate::process::{marked, recorded};
 use crate::progress::{Outcome, Progress, step};
@@ -35,10 +35,15 @@ pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
         ))
     })?;
     let removable = step(progress, "remove network and cgroups", None, || {
-        let mounts = unmount(&layout.state);
-        // A mount that stays would be emptied with the folder it lies in.
+        // Nothing is mounted there unless a node's start went wrong half-way. A mount that stays would be emptied with the
+        // folder it lies in.
+        let mounts = mounts::detach_below(&layout.state);
         let removable = mounts.is_empty();
-        left.extend(mounts);
+        left.extend(
+            mounts
+                .iter()
+                .map(|path| format!("mount {}", path.display())),
+        );
         left.extend(network::remove());
         left.extend(cgroups::remove(None));
         left.extend(kernel::restore(&layout));
@@ -73,33 +78,6 @@ fn end_processes(layout: &Layout, left: &mut Vec<String>) -> usize {
     processes.len()
 }
 
-/// Unmounts whatever lies in the state folder, which is nothing unless a node's start went wrong half-way.
-fn unmount(state: &Path) -> Vec<String> {
-    for path in mounts_below(state).iter().rev() {
-        let _ = umount2(path, MntFlags::MNT_DETACH);
-    }
-    mounts_below(state)
-        .iter()
-        .map(|path| format!("mount {}", path.display()))
-        .collect()
-}
-
-fn mounts_below(folder: &Path) -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    table
-        .lines()
-        .filter_map(mount_point)
-        .filter(|path| path.starts_with(folder))
-        .collect()
-}
-
-/// The fifth field, in which the kernel writes a space as `\040`.
-fn mount_point(line: &str) -> Option<PathBuf> {
-    line.split(' ')
-        .nth(4)
-        .map(|path| PathBuf::from(path.replace("\\040", " ")))
-}
-
 /// Removes everything in the state folder but the logs of what just ended.
 fn remove_files(layout: &Layout) -> Result<()> {
     let entries = match fs::read_dir(&layout.state) {
@@ -122,18 +100,4 @@ fn remove_files(layout: &Layout) -> Result<()> {
         removed.with_context(|| format!("remove {}", path.display()))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::mount_point;
-
-    #[test]
-    fn a_mount_point_may_hold_a_space() {
-        let line = r"36 35 98:0 /mnt1 /a\040b rw,noatime master:1 - ext3 /dev/root rw";
-        assert_eq!(mount_point(line), Some(PathBuf::from("/a b")));
-        assert_eq!(mount_point("36 35"), None);
-    }
 }
