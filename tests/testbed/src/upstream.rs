@@ -127,12 +127,16 @@ fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> 
         || {
             let name = format!("fetch {} {}", build.name, build.version);
             let mut fetched = 0;
-            let listed = run::lines(go(build).args(["list", "-deps"]).args(&packages), |line| {
-                if let Some(module) = line.strip_prefix("go: downloading ") {
-                    fetched += 1;
-                    progress.advance(&name, fetched, module);
-                }
-            })?;
+            let mut fetch = || {
+                run::lines(go(build).args(["list", "-deps"]).args(&packages), |line| {
+                    if let Some(module) = line.strip_prefix("go: downloading ") {
+                        fetched += 1;
+                        progress.advance(&name, fetched, module);
+                    }
+                })
+            };
+            // Go asks once for each module: a proxy that failed for a moment must not end a run of an hour.
+            let listed = fetch().or_else(|_| fetch())?;
             let outcome = if fetched == 0 {
                 Outcome::Unchanged
             } else {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
-use ironkeel_testbed::Cluster;
+use ironkeel_testbed::{Cluster, Progress};
 
 use super::counts::Counts;
 use super::runner::{Ended, Stage};
 use super::sources::libtest;
-use crate::access::Access;
+use crate::access::{Access, running_cluster};
 use crate::conformance::{self, Mode, Selection, Set, SpecResult, Verdict};
 use crate::{shell, up};
 
@@ -18,14 +18,29 @@ const PROCS: u8 = 6;
 /// Brings the cluster up with Ironkeel and every example; leaves it in `up` also where only the latter failed.
 pub(super) fn up(stage: &Stage<'_>, up: &mut Option<Cluster>) -> Result<Ended> {
     let flags = up::Flags::default();
-    let cluster = up::start_cluster(&flags, stage.screen)?;
+    let cluster = up::start_cluster(&flags, stage.screen).inspect_err(|_| {
+        // Half a cluster has logs too.
+        if let Ok(half) = running_cluster() {
+            leave_logs(stage, &half);
+        }
+    })?;
     let filled = up::fill(&cluster, &flags, &stage.log, stage.screen);
     if filled.is_err() {
-        cluster.collect_logs(&stage.folder.join("cluster"))?;
+        leave_logs(stage, &cluster);
     }
     *up = Some(cluster);
     // The cluster, and each example that became ready.
     Ok(Counts::passed(1 + filled?.len()).into())
+}
+
+/// Leaves the logs of every component, and all objects and events, in the stage's folder. Where that fails it says so, and
+/// no more: what went wrong in the stage matters more.
+pub(super) fn leave_logs(stage: &Stage<'_>, cluster: &Cluster) {
+    if let Err(error) = cluster.collect_logs(&stage.folder.join("cluster")) {
+        stage
+            .screen
+            .note(&format!("collecting the logs: {error:#}"));
+    }
 }
 
 /// Brings up what is up already: nothing may change, neither an object nor a release.
@@ -54,9 +69,16 @@ fn identities(access: &Access) -> Result<BTreeSet<String>> {
         let mut kubectl = access.kubectl();
         kubectl.args(["get", kinds, "--all-namespaces", "--no-headers", "--output"]);
         kubectl.arg(
-            "custom-columns=K:.kind,S:.metadata.namespace,N:.metadata.name,U:.metadata.uid,G:.metadata.generation",
+            "custom-columns=K:.kind,S:.metadata.namespace,N:.metadata.name,U:.metadata.uid,G:.metadata.generation,D:.metadata.deletionTimestamp",
         );
-        lines.extend(shell::read(kubectl)?.lines().map(str::to_owned));
+        for line in shell::read(kubectl)?.lines() {
+            // The width of a column depends on the other lines.
+            let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            // What is about to go, such as the pods of a case that has ended, changes by itself.
+            if line.ends_with(" <none>") {
+                lines.insert(line);
+            }
+        }
     }
     Ok(lines)
 }

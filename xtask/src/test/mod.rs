@@ -10,7 +10,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
-use ironkeel_testbed::{Cluster, ImageSet, ProgramSet, Programs, Progress, images, packages};
+use ironkeel_testbed::{Cluster, ImageSet, ProgramSet, Programs, images, packages};
 
 use crate::access::Access;
 use crate::progress::Screen;
@@ -244,13 +244,8 @@ fn checked(
 ) {
     runner.run(name, |stage| {
         let ended = work(stage);
-        if ended.as_ref().map_or(true, |ended| ended.counts.failed > 0)
-            && let Err(error) = cluster.collect_logs(&stage.folder.join("cluster"))
-        {
-            // What went wrong in the stage matters more.
-            stage
-                .screen
-                .note(&format!("collecting the logs: {error:#}"));
+        if ended.as_ref().map_or(true, |ended| ended.counts.failed > 0) {
+            cluster::leave_logs(stage, cluster);
         }
         ended
     });
