@@ -138,6 +138,12 @@ impl Cluster {
         require_root()?;
         let layout = Layout::new(&config.state);
         let _lock = exclusive(&layout)?;
+        if layout.is_foreign()? {
+            bail!(
+                "state folder {} holds files, and none of a cluster; name another folder in IRONKEEL_STATE",
+                layout.state.display()
+            );
+        }
         packages::ensure(packages::CLUSTER, progress)?;
         create_private_folder(&layout.state)?;
         let before = Self::open(&layout.state)?;

@@ -73,6 +73,27 @@ impl Layout {
         self.state.join("cluster.json")
     }
 
+    /// Whether the state folder holds something, and no cluster: then it is somebody else's, and neither to be filled nor
+    /// to be emptied. The logs of an earlier cluster do not count.
+    pub(crate) fn is_foreign(&self) -> Result<bool> {
+        let entries = match fs::read_dir(&self.state) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => {
+                return Err(error).with_context(|| format!("read {}", self.state.display()));
+            }
+        };
+        let mut others = false;
+        for entry in entries {
+            let path = entry?.path();
+            if path == self.saved() {
+                return Ok(false);
+            }
+            others |= path != self.logs() && path != unfinished(&self.saved());
+        }
+        Ok(others)
+    }
+
     /// What the kernel was set to before we changed it.
     pub(crate) fn sysctls(&self) -> PathBuf {
         self.state.join("sysctls.json")
@@ -153,9 +174,7 @@ pub(crate) fn write_if_changed(path: &Path, content: &str) -> Result<bool> {
     if fs::read(path).is_ok_and(|there| there == content.as_bytes()) {
         return Ok(false);
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".unfinished");
-    let unfinished = path.with_file_name(name);
+    let unfinished = unfinished(path);
     let write = || -> std::io::Result<()> {
         let mut file = fs::File::options()
             .write(true)
@@ -168,4 +187,32 @@ pub(crate) fn write_if_changed(path: &Path, content: &str) -> Result<bool> {
     };
     write().with_context(|| format!("write {}", path.display()))?;
     Ok(true)
+}
+
+/// The name of a file while it is written.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Layout;
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_not_ours() {
+        let state = std::env::temp_dir().join(format!("ironkeel-layout-{}", std::process::id()));
+        let layout = Layout::new(&state);
+        assert!(!layout.is_foreign().unwrap(), "not there");
+        fs::create_dir_all(layout.logs()).unwrap();
+        assert!(!layout.is_foreign().unwrap(), "logs of an earlier cluster");
+        fs::create_dir(state.join("documents")).unwrap();
+        assert!(layout.is_foreign().unwrap());
+        fs::write(layout.saved(), "{}").unwrap();
+        assert!(!layout.is_foreign().unwrap(), "a cluster");
+        fs::remove_dir_all(state).unwrap();
+    }
 }

@@ -49,7 +49,12 @@ pub fn down(state: &Path, progress: &dyn Progress) -> Result<Vec<String>> {
         left.extend(kernel::restore(&layout));
         Ok((removable, Outcome::Done))
     })?;
-    if removable {
+    if layout.is_foreign()? {
+        left.push(format!(
+            "the files in {}, for none of them is a cluster's",
+            layout.state.display()
+        ));
+    } else if removable {
         step(progress, "delete the nodes' files", None, || {
             Ok((remove_files(&layout)?, Outcome::Done))
         })?;
@@ -78,7 +83,7 @@ fn end_processes(layout: &Layout, left: &mut Vec<String>) -> usize {
     processes.len()
 }
 
-/// Removes everything in the state folder but the logs of what just ended.
+/// Removes everything in the state folder but the logs of what just ended. What says that the folder is ours goes last.
 fn remove_files(layout: &Layout) -> Result<()> {
     let entries = match fs::read_dir(&layout.state) {
         Ok(entries) => entries,
@@ -89,7 +94,7 @@ fn remove_files(layout: &Layout) -> Result<()> {
     };
     for entry in entries {
         let path = entry?.path();
-        if path == layout.logs() {
+        if path == layout.logs() || path == layout.saved() {
             continue;
         }
         let removed = if path.is_dir() && !path.is_symlink() {
@@ -99,5 +104,10 @@ fn remove_files(layout: &Layout) -> Result<()> {
         };
         removed.with_context(|| format!("remove {}", path.display()))?;
     }
-    Ok(())
+    match fs::remove_file(layout.saved()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", layout.saved().display()))
+        }
+        _ => Ok(()),
+    }
 }
