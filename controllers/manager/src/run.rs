@@ -8,9 +8,11 @@ use ironkeel_runtime::client::Connection;
 use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::events::Recorder;
 use ironkeel_runtime::http;
+use ironkeel_runtime::identity::Identities;
 use ironkeel_runtime::lease::{Candidate, Leader, LeaseSettings, TenureEnd};
 use ironkeel_runtime::logging;
 use ironkeel_runtime::metrics::Metrics;
+use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -48,15 +50,25 @@ pub async fn run(flags: RunFlags) -> Result<()> {
     let stop = stop_on_signal()?;
     let clock = Clock::system();
     let seed = random_seed()?;
-    let wiring = Wiring::start(
-        &flags,
-        &connection,
-        &clock,
+    let identities = flags
+        .use_service_account_credentials
+        .then(|| {
+            Identities::new(
+                connection.clone(),
+                &flags.service_account_namespace,
+                clock.clone(),
+            )
+        })
+        .transpose()?;
+    let process = Process {
+        client: connection.client()?,
+        flags,
+        identities,
+        clock,
         seed,
-        &metrics,
-        &mut registry,
-        &stop,
-    )?;
+        identity: identity()?,
+    };
+    let wiring = Wiring::start(&process, &metrics, &mut registry, &stop)?;
     let mut site = http::Site::new(registry);
     for check in wiring.readiness() {
         site = site.ready_if(check);
@@ -66,82 +78,109 @@ pub async fn run(flags: RunFlags) -> Result<()> {
     let server = tokio::spawn(http::serve(listener, site, ended.clone()));
 
     // A lost lease ends the process at once: nothing below may hold it.
-    lead(&flags, &connection, &clock, seed, &metrics, wiring, &stop).await?;
+    process.lead(&metrics, wiring, &stop).await?;
     ended.cancel();
     server.await.context("the health and metrics server")??;
     Ok(())
 }
 
-/// Waits for the lease if there is one, runs the controllers under it, and gives it up at the end.
-async fn lead(
-    flags: &RunFlags,
-    connection: &Connection,
-    clock: &Clock,
-    seed: u64,
-    metrics: &Metrics,
-    wiring: Wiring,
-    stop: &CancellationToken,
-) -> Result<()> {
-    let election = &flags.election;
-    if !election.leader_elect {
-        wiring
-            .run_controllers(&Leader::without_election(), stop)
-            .await;
-        return Ok(());
-    }
-    let namespace = match election.leader_elect_resource_namespace.as_str() {
-        "" => flags.service_account_namespace.as_str(),
-        namespace => namespace,
-    };
-    let mut settings =
-        LeaseSettings::new(namespace, &election.leader_elect_resource_name, identity()?);
-    settings.lease_duration = election.leader_elect_lease_duration;
-    settings.renew_deadline = election.leader_elect_renew_deadline;
-    settings.retry_period = election.leader_elect_retry_period;
+/// What one process of the manager is made of. A simulator makes several, each with its own client
+/// and clock.
+pub struct Process {
+    /// The flags.
+    pub flags: RunFlags,
+    /// Watches and leads with this.
+    pub client: Client,
+    /// Gives each controller a client of its own; `None`: all of them write with `client`.
+    pub identities: Option<Identities>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// What pod names and jitter follow from.
+    pub seed: u64,
+    /// This process as a candidate for the lease.
+    pub identity: String,
+}
 
-    let client = connection.client()?;
-    let (recorder, poster) = Recorder::new(
-        PROGRAM,
-        client.clone(),
-        clock.clone(),
-        seed,
-        metrics.events.clone(),
-    );
-    // Not ended by the signal: the last event tells that this process stopped leading.
-    let posting = tokio::spawn(poster.run(CancellationToken::new()));
-    let candidate = Candidate::new(client, settings, clock.clone(), seed, metrics.lease.clone())?
+impl Process {
+    /// Waits for the lease if there is one, runs the controllers under it until `stop`, and gives
+    /// it up at the end. An error means that the process has to end at once.
+    pub async fn lead(
+        &self,
+        metrics: &Metrics,
+        wiring: Wiring,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        let flags = &self.flags;
+        let election = &flags.election;
+        if !election.leader_elect {
+            wiring
+                .run_controllers(&Leader::without_election(), stop)
+                .await;
+            return Ok(());
+        }
+        let namespace = match election.leader_elect_resource_namespace.as_str() {
+            "" => flags.service_account_namespace.as_str(),
+            namespace => namespace,
+        };
+        let mut settings = LeaseSettings::new(
+            namespace,
+            &election.leader_elect_resource_name,
+            self.identity.clone(),
+        );
+        settings.lease_duration = election.leader_elect_lease_duration;
+        settings.renew_deadline = election.leader_elect_renew_deadline;
+        settings.retry_period = election.leader_elect_retry_period;
+
+        let (recorder, poster) = Recorder::new(
+            PROGRAM,
+            self.client.clone(),
+            self.clock.clone(),
+            self.seed,
+            metrics.events.clone(),
+        );
+        // Not ended by the signal: the last event tells that this process stopped leading.
+        let posting = tokio::spawn(poster.run(CancellationToken::new()));
+        let candidate = Candidate::new(
+            self.client.clone(),
+            settings,
+            self.clock.clone(),
+            self.seed,
+            metrics.lease.clone(),
+        )?
         .with_events(recorder);
-    let Some(tenure) = candidate.acquire(stop).await else {
-        tracing::info!("stopped before leading");
-        return Ok(());
-    };
-    let leader = tenure.leader();
-    let drained = CancellationToken::new();
-    // On a task of its own: renewing must not wait for anything that the controllers do.
-    let mut holding = tokio::spawn({
-        let drained = drained.clone();
-        async move { tenure.hold(&drained).await }
-    });
-    let end = tokio::select! {
-        // A lost lease ends the process at once: no write may follow it.
-        end = &mut holding => end,
-        () = wiring.run_controllers(&leader, stop) => {
-            drained.cancel();
-            holding.await
+        let Some(tenure) = candidate.acquire(stop).await else {
+            tracing::info!("stopped before leading");
+            return Ok(());
+        };
+        let leader = tenure.leader();
+        let drained = CancellationToken::new();
+        // On a task of its own: renewing must not wait for anything that the controllers do.
+        let mut holding = tokio::spawn({
+            let drained = drained.clone();
+            async move { tenure.hold(&drained).await }
+        });
+        let end = tokio::select! {
+            biased;
+            // A lost lease ends the process at once: no write may follow it.
+            end = &mut holding => end,
+            () = wiring.run_controllers(&leader, stop) => {
+                drained.cancel();
+                holding.await
+            }
+        };
+        match end.context("the task that renews the lease")? {
+            TenureEnd::Released => {}
+            TenureEnd::NotReleased(why) => {
+                tracing::warn!(error = %why, "the lease was not given up: the next leader waits until it runs out");
+            }
+            TenureEnd::Lost(why) => bail!("leader election lost: {why}"),
         }
-    };
-    match end.context("the task that renews the lease")? {
-        TenureEnd::Released => {}
-        TenureEnd::NotReleased(why) => {
-            tracing::warn!(error = %why, "the lease was not given up: the next leader waits until it runs out");
+        // The recorder went with the tenure, so the poster ends when it has posted all.
+        if tokio::time::timeout(LAST_EVENT, posting).await.is_err() {
+            tracing::warn!("the event that this process stopped leading was not posted in time");
         }
-        TenureEnd::Lost(why) => bail!("leader election lost: {why}"),
+        Ok(())
     }
-    // The recorder went with the tenure, so the poster ends when it has posted all.
-    if tokio::time::timeout(LAST_EVENT, posting).await.is_err() {
-        tracing::warn!("the event that this process stopped leading was not posted in time");
-    }
-    Ok(())
 }
 
 /// A token that SIGTERM or SIGINT cancels.

@@ -14,7 +14,6 @@ use ironkeel_plan::pod::Pod;
 use ironkeel_plan::replicaset::SetKind;
 use ironkeel_plan::workload::{Deployment, Extras, ReplicaSet};
 use ironkeel_runtime::barrier::Barrier;
-use ironkeel_runtime::client::Connection;
 use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::http::Check;
 use ironkeel_runtime::identity::Identities;
@@ -32,7 +31,8 @@ use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
-use crate::flags::{RunFlags, wanted_controllers};
+use crate::flags::wanted_controllers;
+use crate::run::Process;
 use crate::schema::Gate;
 use crate::{deployment, replicaset};
 
@@ -68,7 +68,6 @@ const REPLICATION_EXTRAS: Extras = Extras {
 
 /// What every watch and every controller is made with.
 struct Parts {
-    connection: Connection,
     client: Client,
     clock: Clock,
     barrier: Barrier,
@@ -122,29 +121,16 @@ struct Concurrency {
 impl Wiring {
     /// Starts the watches of the kinds that the flags ask for; they run until `stop`.
     pub fn start(
-        flags: &RunFlags,
-        connection: &Connection,
-        clock: &Clock,
-        seed: u64,
+        process: &Process,
         metrics: &Metrics,
         registry: &mut Registry,
         stop: &CancellationToken,
     ) -> Result<Self> {
+        let flags = &process.flags;
         let wanted = wanted_controllers(&flags.controllers, &KNOWN)?;
-        let identities = flags
-            .use_service_account_credentials
-            .then(|| {
-                Identities::new(
-                    connection.clone(),
-                    &flags.service_account_namespace,
-                    clock.clone(),
-                )
-            })
-            .transpose()?;
         let parts = Arc::new(Parts {
-            connection: connection.clone(),
-            client: connection.client()?,
-            clock: clock.clone(),
+            client: process.client.clone(),
+            clock: process.clock.clone(),
             barrier: Barrier::register(registry),
             limits: Limits::new(flags.max_inflight_writes.into())
                 .with_rate(flags.kube_api_qps, flags.kube_api_burst),
@@ -152,8 +138,8 @@ impl Wiring {
             watch_metrics: WatchMetrics::register(registry),
             queue_metrics: QueueMetrics::register(registry),
             namespace: Some(flags.namespace.clone()).filter(|namespace| !namespace.is_empty()),
-            identities,
-            seed,
+            identities: process.identities.clone(),
+            seed: process.seed,
         });
         let custom = flags.mode.drives_custom_kinds();
         let native = flags.mode.drives_native_kinds();

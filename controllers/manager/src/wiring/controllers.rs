@@ -200,7 +200,7 @@ impl Parts {
         posting: JoinHandle<()>,
         stop: CancellationToken,
     ) {
-        tracing::info!(controller = name, server = %self.connection.server(), concurrency, "starting controller");
+        tracing::info!(controller = name, concurrency, "starting controller");
         let controller = Controller {
             name,
             queue,

@@ -1,0 +1,1 @@
+//! The race against kube-controller-manager on a real API server.

@@ -1,0 +1,3 @@
+//! The program `ironkeel-bench`, which `cargo xtask bench` runs.
+
+fn main() {}

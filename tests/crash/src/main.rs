@@ -1,0 +1,3 @@
+//! The program `ironkeel-crash`, which `cargo xtask crash` runs.
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! A deterministic simulator: the real controllers on a model of the API server, with faults at every step.
+//!
+//! ```text
+//! scenario ─► user ─┐                                    ┌─► history ─► invariants, table
+//!            kubelet├─► api (a synchronous state machine)┤
+//!  garbage collector┘        ▲                           └─► watch logs
+//!                            │ network: latency, faults, one lag per watch
+//!                     kube::Client of each manager process (the real wiring, lease and controllers)
+//! ```
+//!
+//! One thread, tokio's paused time and one seed decide everything: the same seed gives the same history to the byte.
+
+pub mod api;

@@ -1,0 +1,3 @@
+//! The program `ironkeel-sim`, which `cargo xtask sim` runs.
+
+fn main() {}
