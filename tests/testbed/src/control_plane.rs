@@ -392,6 +392,7 @@ pub(crate) fn kubectl(program: &Path, layout: &Layout) -> Command {
     kubectl
 }
 
-fn flag(name: &str, value: &impl std::fmt::Display) -> String {
+/// One flag of a program, as it is written on its command line.
+pub(crate) fn flag(name: &str, value: &impl std::fmt::Display) -> String {
     format!("--{name}={value}")
 }

@@ -34,6 +34,7 @@
 //! let left: Vec<String> = down(&state_dir()?, progress)?;                   // empty: nothing left behind
 //! ```
 
+pub mod bare;
 pub mod image;
 pub mod images;
 pub mod packages;

@@ -22,6 +22,7 @@ use crate::layout::{create_private_folder, write_if_changed};
 const ORGANIZATION: &[u64] = &[2, 5, 4, 10];
 
 /// The authority of one cluster and the folder of what it issued.
+#[derive(Debug)]
 pub(crate) struct Authority {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
