@@ -10,4 +10,9 @@
 //!
 //! One thread, tokio's paused time and one seed decide everything: the same seed gives the same history to the byte.
 
+pub mod actor;
 pub mod api;
+pub mod dice;
+pub mod history;
+pub mod kubelet;
+pub mod scenario;
