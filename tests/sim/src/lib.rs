@@ -13,6 +13,8 @@
 pub mod actor;
 pub mod api;
 pub mod dice;
+pub mod fault;
 pub mod history;
 pub mod kubelet;
+pub mod run;
 pub mod scenario;
