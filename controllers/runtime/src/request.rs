@@ -15,6 +15,7 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) enum Content {
     Json,
     MergePatch,
+    JsonPatch,
     StrategicMergePatch,
 }
 
@@ -23,6 +24,7 @@ impl Content {
         match self {
             Self::Json => "application/json",
             Self::MergePatch => "application/merge-patch+json",
+            Self::JsonPatch => "application/json-patch+json",
             Self::StrategicMergePatch => "application/strategic-merge-patch+json",
         }
     }

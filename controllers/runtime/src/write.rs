@@ -6,6 +6,7 @@
 //! It never retries: that is the queue's business.
 
 mod error;
+mod operations;
 mod patch;
 mod read_back;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use crate::resource::Resource;
 
 use error::Call;
 pub use error::{Refusal, WriteError};
+pub use operations::Operations;
 
 /// The object that a write is about.
 #[derive(Clone, Copy, Debug)]
