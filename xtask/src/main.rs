@@ -4,6 +4,7 @@
 //! `cargo xtask --help` names the rest. There is no logic in shell scripts.
 
 mod access;
+mod bench;
 mod conformance;
 mod examples;
 mod generate;
@@ -81,6 +82,11 @@ enum Command {
     /// and our manager, as a host process, drives those kinds. A spec that fails is tried once more; one that passes
     /// then is counted as flaky and printed.
     Conformance(conformance::Flags),
+    /// Race against kube-controller-manager; ends with a table, target/bench/results.json and docs/benchmarks.md
+    ///
+    /// `cargo xtask bench --help` names the flags. --check exits 1 and names each bar that is missed.
+    #[command(disable_help_flag = true)]
+    Bench(bench::Flags),
     /// Check the house rules that no compiler checks
     Tidy,
 }
@@ -117,6 +123,7 @@ fn run(command: Command, screen: &Screen) -> Result<bool> {
         Command::Generate { check } => generate::run(check)?,
         Command::Test(flags) => return test::command(&flags, screen),
         Command::Conformance(flags) => return conformance::command(&flags, screen),
+        Command::Bench(flags) => return bench::command(&flags, screen),
         Command::Tidy => {
             let findings = tidy::check()?;
             screen.say(findings.report().trim_end());

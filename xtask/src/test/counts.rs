@@ -39,6 +39,20 @@ impl Counts {
     };
 }
 
+impl Counts {
+    /// Reads the line that a program of ours ends with, as [`fmt::Display`] writes it here.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let number = |part: &str, what: &str| part.trim().strip_suffix(what)?.parse().ok();
+        let mut parts = line.split(',');
+        let counts = Self {
+            passed: number(parts.next()?, " passed")?,
+            failed: number(parts.next()?, " failed")?,
+            skipped: number(parts.next()?, " skipped")?,
+        };
+        parts.next().is_none().then_some(counts)
+    }
+}
+
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
@@ -152,5 +166,8 @@ mod tests {
         counts += Counts::FAILED;
         counts += Counts::SKIPPED;
         assert_eq!(counts.to_string(), "3 passed, 1 failed, 1 skipped");
+        assert_eq!(Counts::parse(&counts.to_string()), Some(counts));
+        assert_eq!(Counts::parse("3 passed, 1 failed"), None);
+        assert_eq!(Counts::parse("ok: 3 passed, 1 failed, 0 skipped"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check there is, as stages, and one line at the end.
 
+mod bench;
 mod charts;
 mod cluster;
 mod counts;
@@ -48,6 +49,8 @@ enum Stage {
     Doc,
     /// helm lint and helm template with every set of values
     Charts,
+    /// The race against kube-controller-manager in small: every scenario works, every write is counted
+    Bench,
     /// Our e2e against Ironkeel's kinds
     E2e,
     /// Our e2e against upstream's kinds
@@ -79,7 +82,7 @@ impl Stage {
 
     /// Whether it uses upstream's programs.
     const fn needs_programs(self) -> bool {
-        self.needs_cluster() || matches!(self, Self::Charts)
+        self.needs_cluster() || matches!(self, Self::Charts | Self::Bench)
     }
 }
 
@@ -134,6 +137,9 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
             Some(programs) => {
                 if wanted(Stage::Charts) {
                     runner.run("charts", |stage| charts::check(stage, programs));
+                }
+                if wanted(Stage::Bench) {
+                    runner.run("bench", bench::smoke);
                 }
                 if stages.iter().any(|stage| stage.needs_cluster()) {
                     run_on_cluster(&mut runner, &stages, filter, flags.keep);
