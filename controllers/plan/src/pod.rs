@@ -1,6 +1,7 @@
 //! A pod as the stores cache it: only what the controllers read.
 
 mod intern;
+mod proto;
 mod wire;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::meta::Stored;
 
 pub use intern::Interner;
+pub use proto::ProtobufError;
 pub use wire::PodSeed;
 
 /// `status.phase`.

@@ -16,11 +16,11 @@ use super::intern::{Interner, Labels};
 use super::{ControllerRef, Phase, Pod};
 
 /// Annotation that orders the pods of a set for deletion.
-const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+pub(super) const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
 /// The interner of pods that are read by plain `Deserialize`, which has no place to pass
 /// one. It changes where strings live and never what they say.
-static SHARED: LazyLock<Interner> = LazyLock::new(Interner::new);
+pub(super) static SHARED: LazyLock<Interner> = LazyLock::new(Interner::new);
 
 /// Reads a [`Pod`] with an interner of the caller's choice.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl<'de> Deserialize<'de> for Pod {
 
 /// A string that borrows from the input unless it holds escapes.
 #[derive(Debug, Default, PartialEq)]
-struct Text<'a>(Cow<'a, str>);
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -74,40 +74,40 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
 }
 
 #[derive(Deserialize)]
-struct PodWire<'a> {
+pub(super) struct PodWire<'a> {
     #[serde(borrow)]
-    metadata: MetaWire<'a>,
+    pub(super) metadata: MetaWire<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    spec: SpecWire<'a>,
+    pub(super) spec: SpecWire<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    status: StatusWire<'a>,
+    pub(super) status: StatusWire<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct MetaWire<'a> {
+pub(super) struct MetaWire<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
     #[serde(borrow, default)]
-    namespace: Text<'a>,
+    pub(super) namespace: Text<'a>,
     #[serde(borrow, default)]
-    uid: Text<'a>,
+    pub(super) uid: Text<'a>,
     #[serde(default, deserialize_with = "crate::meta::resource_version")]
-    resource_version: u64,
+    pub(super) resource_version: u64,
     #[serde(default)]
-    creation_timestamp: Option<Timestamp>,
+    pub(super) creation_timestamp: Option<Timestamp>,
     #[serde(default)]
-    deletion_timestamp: Option<Timestamp>,
+    pub(super) deletion_timestamp: Option<Timestamp>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    labels: LabelsWire<'a>,
+    pub(super) labels: LabelsWire<'a>,
     #[serde(default, deserialize_with = "or_default")]
-    annotations: AnnotationsWire,
+    pub(super) annotations: AnnotationsWire,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    owner_references: Vec<OwnerWire<'a>>,
+    pub(super) owner_references: Vec<OwnerWire<'a>>,
 }
 
 #[derive(Default)]
-struct LabelsWire<'a>(Vec<(Text<'a>, Text<'a>)>);
+pub(super) struct LabelsWire<'a>(pub(super) Vec<(Text<'a>, Text<'a>)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for LabelsWire<'a> {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -131,8 +131,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for LabelsWire<'a> {
 
 /// The one annotation that controllers read, already parsed.
 #[derive(Default)]
-struct AnnotationsWire {
-    deletion_cost: i32,
+pub(super) struct AnnotationsWire {
+    pub(super) deletion_cost: i32,
 }
 
 impl<'de> Deserialize<'de> for AnnotationsWire {
@@ -162,7 +162,7 @@ impl<'de> Deserialize<'de> for AnnotationsWire {
 /// The value of the pod-deletion-cost annotation; a malformed one is 0.
 ///
 /// Upstream refuses a plus sign and leading zeros on top of what does not fit 32 bits.
-fn parse_deletion_cost(text: &str) -> i32 {
+pub(super) fn parse_deletion_cost(text: &str) -> i32 {
     match text.as_bytes() {
         [b'0'] | [b'-' | b'1'..=b'9', ..] => text.parse().unwrap_or_default(),
         _ => 0,
@@ -171,72 +171,72 @@ fn parse_deletion_cost(text: &str) -> i32 {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OwnerWire<'a> {
+pub(super) struct OwnerWire<'a> {
     #[serde(borrow, default)]
-    api_version: Text<'a>,
+    pub(super) api_version: Text<'a>,
     #[serde(borrow, default)]
-    kind: Text<'a>,
+    pub(super) kind: Text<'a>,
     #[serde(borrow, default)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
     #[serde(borrow, default)]
-    uid: Text<'a>,
+    pub(super) uid: Text<'a>,
     #[serde(default)]
-    controller: Option<bool>,
+    pub(super) controller: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct SpecWire<'a> {
+pub(super) struct SpecWire<'a> {
     #[serde(borrow)]
-    node_name: Option<Text<'a>>,
+    pub(super) node_name: Option<Text<'a>>,
     #[serde(borrow, deserialize_with = "or_default")]
-    init_containers: Vec<InitContainerWire<'a>>,
+    pub(super) init_containers: Vec<InitContainerWire<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct InitContainerWire<'a> {
+pub(super) struct InitContainerWire<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
     #[serde(borrow, default)]
-    restart_policy: Option<Text<'a>>,
+    pub(super) restart_policy: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct StatusWire<'a> {
+pub(super) struct StatusWire<'a> {
     #[serde(borrow)]
-    phase: Option<Text<'a>>,
+    pub(super) phase: Option<Text<'a>>,
     #[serde(borrow, deserialize_with = "or_default")]
-    conditions: Vec<ConditionWire<'a>>,
+    pub(super) conditions: Vec<ConditionWire<'a>>,
     #[serde(borrow, deserialize_with = "or_default")]
-    container_statuses: Vec<ContainerStatusWire<'a>>,
+    pub(super) container_statuses: Vec<ContainerStatusWire<'a>>,
     #[serde(borrow, deserialize_with = "or_default")]
-    init_container_statuses: Vec<ContainerStatusWire<'a>>,
+    pub(super) init_container_statuses: Vec<ContainerStatusWire<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ConditionWire<'a> {
+pub(super) struct ConditionWire<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
+    pub(super) kind: Text<'a>,
     #[serde(borrow)]
-    status: Text<'a>,
+    pub(super) status: Text<'a>,
     #[serde(default)]
-    last_transition_time: Option<Timestamp>,
+    pub(super) last_transition_time: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ContainerStatusWire<'a> {
+pub(super) struct ContainerStatusWire<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    pub(super) name: Text<'a>,
     #[serde(default)]
-    restart_count: i32,
+    pub(super) restart_count: i32,
 }
 
 impl PodWire<'_> {
-    fn into_pod(self, interner: &Interner) -> Pod {
+    pub(super) fn into_pod(self, interner: &Interner) -> Pod {
         let Self {
             metadata,
             spec,
