@@ -9,8 +9,8 @@ use ironkeel_plan::meta::Key;
 use ironkeel_runtime::resource::Resource;
 use jiff::Timestamp;
 
-use super::Api;
 use super::state::Opened;
+use super::{Api, status};
 
 /// What a watch event tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,8 @@ pub enum EventKind {
     Deleted,
     /// Progress; also the end of the initial events.
     Bookmark,
+    /// A `Status`, mostly 410: the server ends the watch behind it.
+    Error,
 }
 
 impl EventKind {
@@ -33,6 +35,7 @@ impl EventKind {
             Self::Modified => "MODIFIED",
             Self::Deleted => "DELETED",
             Self::Bookmark => "BOOKMARK",
+            Self::Error => "ERROR",
         }
     }
 }
@@ -52,10 +55,45 @@ pub struct WatchEvent {
     pub at: Timestamp,
     /// What it tells.
     pub kind: EventKind,
-    /// The object; both parts are empty for a bookmark.
+    /// The object; both parts are empty for a bookmark and an error.
     pub key: Key,
     /// The JSON with the line's end.
     pub line: Bytes,
+}
+
+impl WatchEvent {
+    pub(super) fn of(
+        kind: EventKind,
+        version: u64,
+        at: Timestamp,
+        key: Key,
+        object: &[u8],
+    ) -> Self {
+        let head = format!("{{\"type\":\"{kind}\",\"object\":");
+        let mut line = Vec::with_capacity(head.len() + object.len() + 2);
+        line.extend_from_slice(head.as_bytes());
+        line.extend_from_slice(object);
+        line.extend_from_slice(b"}\n");
+        Self {
+            version,
+            at,
+            kind,
+            key,
+            line: line.into(),
+        }
+    }
+
+    /// What a watch gets whose version is not kept any more, or whose server gave up on it; nothing follows it.
+    pub fn expired(version: u64, oldest: u64, at: Timestamp) -> Self {
+        let status = status::expired(&format!("too old resource version: {version} ({oldest})"));
+        Self::of(
+            EventKind::Error,
+            version,
+            at,
+            Key::new("", ""),
+            &status.body,
+        )
+    }
 }
 
 /// A place in the log of one resource, with the selectors of its watch.

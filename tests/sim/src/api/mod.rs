@@ -10,10 +10,31 @@
 //!
 //! `tests/model.rs` checks it against a real API server.
 
+mod bind;
+mod builtin;
+mod create;
+mod delete;
+mod garbage;
 mod log;
+mod names;
+mod object;
+mod patch;
+mod query;
+mod quota;
+mod random;
+mod read;
 mod request;
 pub mod resource;
+mod route;
+mod rules;
+mod scale;
+mod schema;
+mod selection;
 mod state;
+mod status;
+mod store;
+mod update;
+mod validate;
 
 use std::fmt;
 use std::sync::Arc;
