@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::jitter::Jitter;
 use crate::metrics::{Dropped, EventMetrics};
-use crate::request::{Content, Failure, REQUEST_TIMEOUT, send};
+use crate::request::{Accept, Content, Failure, REQUEST_TIMEOUT, send};
 use crate::resource::Resource;
 use correlate::{Correlator, Note, Posting};
 
@@ -217,6 +217,7 @@ impl Poster {
                 Method::PATCH,
                 &path,
                 Content::StrategicMergePatch,
+                Accept::Metadata,
                 patch,
                 REQUEST_TIMEOUT,
             )
@@ -232,6 +233,7 @@ impl Poster {
             Method::POST,
             &collection,
             Content::Json,
+            Accept::Metadata,
             posting.body(),
             REQUEST_TIMEOUT,
         )

@@ -28,7 +28,7 @@ use tower::{Layer, Service};
 
 use crate::client::{ConnectError, Connection};
 use crate::clock::Clock;
-use crate::request::{Content, REQUEST_TIMEOUT, send};
+use crate::request::{Accept, Content, REQUEST_TIMEOUT, send};
 
 /// Life that is asked for (upstream `defaultExpirationSeconds`).
 const LIFE_SECONDS: u32 = 3600;
@@ -169,17 +169,19 @@ impl Source {
             "kind": "TokenRequest",
             "spec": { "expirationSeconds": LIFE_SECONDS },
         });
-        let text = send(
+        let answer = send(
             &self.issuer,
             Method::POST,
             &path,
             Content::Json,
+            Accept::Json,
             body.to_string().into_bytes(),
             REQUEST_TIMEOUT,
         )
         .await
         .map_err(|failure| fail(failure.to_string()))?;
-        let reply: TokenRequest = serde_json::from_str(&text)
+        let reply: TokenRequest = answer
+            .json()
             .map_err(|error| fail(format!("the reply cannot be read: {error}")))?;
         let mut header = HeaderValue::from_str(&format!("Bearer {}", reply.status.token))
             .map_err(|_| fail("the token cannot be sent in a header".to_owned()))?;

@@ -15,6 +15,7 @@ pub mod lease;
 pub mod limit;
 pub mod logging;
 pub mod metrics;
+mod protobuf;
 pub mod queue;
 pub mod queue_metrics;
 mod request;

@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::response::Parts;
 use http::{Method, Request, header};
+use jiff::Timestamp;
 use kube::Client;
+use kube::client::Body;
 use kube::core::Status;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::protobuf::{self, Enclosed, Encoding, Malformed, MetaMessage, text};
 
 /// Longest that any request but a watch may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,31 +64,120 @@ impl Failure {
     }
 }
 
-/// Sends one request and returns the body of a 2xx reply.
+/// What the API server is asked to answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accept {
+    /// The object, as JSON.
+    Json,
+    /// Of an object no more than its metadata, as protobuf: the cheapest for the API server to
+    /// write and for us to read. One that cannot do that answers as to [`Accept::Json`].
+    Metadata,
+}
+
+impl Accept {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Metadata => {
+                "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, \
+                 application/json"
+            }
+        }
+    }
+}
+
+/// The body of a reply that is no refusal.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    encoding: Encoding,
+    body: Bytes,
+}
+
+/// Why a reply is not what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    #[error("{0}")]
+    Protobuf(#[from] Malformed),
+}
+
+impl Answer {
+    /// The object that the API server has written as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.body)
+    }
+
+    /// What is read of the reply to a write, however it is written.
+    pub(crate) fn reply(&self) -> Result<Reply, Unreadable> {
+        match self.encoding {
+            Encoding::Json => Ok(self.json()?),
+            Encoding::Protobuf => Ok(Reply::from_protobuf(&self.body)?),
+        }
+    }
+}
+
+/// Sends one request and returns the 2xx reply.
 pub(crate) async fn send(
     client: &Client,
     method: Method,
     path: &str,
     content: Content,
+    accept: Accept,
     body: Vec<u8>,
     limit: Duration,
-) -> Result<String, Failure> {
+) -> Result<Answer, Failure> {
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(header::CONTENT_TYPE, content.mime())
-        .header(header::ACCEPT, "application/json")
-        .body(body)
+        .header(header::ACCEPT, accept.as_str())
+        .body(Body::from(body))
         .map_err(|error| Failure::Unbuildable {
             path: path.to_owned(),
             error,
         })?;
-    match tokio::time::timeout(limit, client.request_text(request)).await {
-        Err(_) => Err(Failure::TimedOut(limit)),
-        Ok(Ok(text)) => Ok(text),
-        Ok(Err(kube::Error::Api(status))) => Err(Failure::Refused(status)),
-        Ok(Err(error)) => Err(Failure::Transport(error)),
+    let exchange = async {
+        let (head, body) = client.send(request).await?.into_parts();
+        Ok((head, body.collect_bytes().await?))
+    };
+    let (head, body) = match tokio::time::timeout(limit, exchange).await {
+        Err(_) => return Err(Failure::TimedOut(limit)),
+        Ok(Err(error)) => return Err(Failure::Transport(error)),
+        Ok(Ok(reply)) => reply,
+    };
+    if head.status.is_client_error() || head.status.is_server_error() {
+        return Err(Failure::Refused(Box::new(refusal(&head, &body))));
     }
+    Ok(Answer {
+        encoding: Encoding::of(&head.headers),
+        body,
+    })
+}
+
+/// What a reply with a code of 4xx or 5xx says. Not everything between us and the API server
+/// answers with a `Status`: then the text is its message.
+///
+/// Priority and fairness sheds load in plain text, with the delay in the header alone.
+pub(crate) fn refusal(head: &Parts, body: &Bytes) -> Status {
+    let status = match Encoding::of(&head.headers) {
+        Encoding::Json => serde_json::from_slice(body).ok(),
+        Encoding::Protobuf => Enclosed::open(body)
+            .and_then(|object| protobuf::status(object.message))
+            .ok(),
+    };
+    let mut status =
+        status.unwrap_or_else(|| Status::failure(String::from_utf8_lossy(body).trim(), ""));
+    status.code = head.status.as_u16();
+    let asked = head.headers.get(header::RETRY_AFTER);
+    let asked = asked.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    if let Some(seconds) = asked {
+        let details = status.details.get_or_insert_with(protobuf::no_details);
+        if details.retry_after_seconds == 0 {
+            details.retry_after_seconds = seconds;
+        }
+    }
+    status
 }
 
 /// What is read of the reply to a write; everything else is skipped, not stored.
@@ -100,7 +196,37 @@ pub(crate) struct ReplyMeta {
     pub uid: String,
     #[serde(deserialize_with = "ironkeel_plan::meta::resource_version")]
     pub resource_version: u64,
-    pub deletion_timestamp: Option<String>,
+    pub deletion_timestamp: Option<Timestamp>,
     pub deletion_grace_period_seconds: Option<i64>,
     pub finalizers: Vec<String>,
+}
+
+impl Reply {
+    fn from_protobuf(body: &Bytes) -> Result<Self, Malformed> {
+        let object = Enclosed::open(body)?;
+        if object.is_status() {
+            // Its metadata is that of a list, and says nothing of the object.
+            return Ok(Self::default());
+        }
+        let meta = MetaMessage::of(object.message)?;
+        let deletion = meta
+            .deletion_timestamp
+            .as_ref()
+            .and_then(|time| time.seconds);
+        let finalizers = meta.finalizers.iter();
+        Ok(Self {
+            metadata: ReplyMeta {
+                name: text("metadata.name", &meta.name)?.to_owned(),
+                uid: text("metadata.uid", &meta.uid)?.to_owned(),
+                resource_version: meta.resource_version()?,
+                // That there is one is what counts.
+                deletion_timestamp: deletion
+                    .map(|second| Timestamp::from_second(second).unwrap_or(Timestamp::MAX)),
+                deletion_grace_period_seconds: meta.deletion_grace_period_seconds,
+                finalizers: finalizers
+                    .map(|name| text("metadata.finalizers", name).map(str::to_owned))
+                    .collect::<Result<_, _>>()?,
+            },
+        })
+    }
 }

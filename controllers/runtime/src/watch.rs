@@ -5,12 +5,16 @@
 //! reflector: a consistent list (never from an arbitrarily old cache, kubernetes#59848), then
 //! events from its version on; a watch that ends is resumed where it was; 410 means a new
 //! list, of which the store hands out the differences. The list is streamed as events
-//! (KEP-3157) and paged where the server does not do that.
+//! (KEP-3157) and paged where the server does not do that. Kinds that can be read from
+//! protobuf are asked for in it, and are read in whatever the server answers.
 
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ironkeel_plan::meta::Stored;
+use ironkeel_plan::pod::{Pod, ProtobufError};
+use ironkeel_plan::workload::Workload;
 use kube::Client;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -19,13 +23,17 @@ use tokio_util::sync::CancellationToken;
 pub use self::metrics::WatchMetrics;
 
 use self::backoff::Backoff;
+use self::frames::Frames;
 use self::metrics::Counters;
-use self::request::{Failure, Lines, Target};
+use self::request::{Failure, Target};
 use self::wire::{Decoded, Event, IdentityMeta};
+use crate::protobuf::Encoding;
+use crate::request::Unreadable;
 use crate::resource::Resource;
 use crate::store::{Change, Store};
 
 mod backoff;
+mod frames;
 mod list;
 mod metrics;
 mod request;
@@ -49,6 +57,33 @@ const HEALTHY: Duration = Duration::from_secs(10);
 const MISSING_CAP: Duration = Duration::from_secs(10);
 /// After so many useless watches in a row from one version, a new list is made.
 const STUCK: u32 = 4;
+
+/// An object that a watch can read.
+pub trait Readable: Stored + DeserializeOwned {
+    /// Reads the object's message, without its envelope; `None`: it is always asked for as JSON.
+    const FROM_PROTOBUF: Option<fn(Bytes) -> Result<Self, ProtobufError>> = None;
+}
+
+/// There are more pods than anything else, and protobuf costs the API server a quarter of JSON.
+impl Readable for Pod {
+    const FROM_PROTOBUF: Option<fn(Bytes) -> Result<Self, ProtobufError>> =
+        Some(Self::from_protobuf);
+}
+
+/// Custom resources have no protobuf, and planners compare templates as JSON.
+impl<Spec, Status> Readable for Workload<Spec, Status> where
+    Workload<Spec, Status>: Stored + DeserializeOwned
+{
+}
+
+/// What a watch of `V` says that it can read, as client-go says it.
+const fn accept<V: Readable>() -> &'static str {
+    if V::FROM_PROTOBUF.is_some() {
+        "application/vnd.kubernetes.protobuf, application/json"
+    } else {
+        "application/json"
+    }
+}
 
 /// Which objects a watch sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,13 +154,13 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    async fn open(&self, target: Target, time: Duration) -> Result<Lines, Failure> {
+    async fn open<V: Readable>(&self, target: Target, time: Duration) -> Result<Frames, Failure> {
         let target = target
             .with("watch", "true")
             .with("allowWatchBookmarks", "true")
             .with("timeoutSeconds", time.as_secs());
-        let reply = request::get(&self.client, self.resource, &target).await?;
-        Ok(Lines::of(reply))
+        let reply = request::get(&self.client, self.resource, &target, accept::<V>()).await?;
+        Ok(Frames::of(reply))
     }
 
     fn target(&self) -> Target {
@@ -207,7 +242,7 @@ impl Watch {
     /// After each step `on_progress` gets the store's high-water, then `on_change` each change.
     /// Wire the first to `Barrier::seen`, the second to `Barrier::observe` and the queues.
     /// Both are called on the watch's own task and must not block.
-    pub async fn run<V: Stored + DeserializeOwned>(
+    pub async fn run<V: Readable>(
         mut self,
         store: Store<V>,
         on_change: impl Fn(&Change<V>) + Send + Sync,
@@ -224,7 +259,7 @@ impl Watch {
 
     async fn keep_current<V, C, P>(&mut self, sink: &Sink<'_, V, C, P>)
     where
-        V: Stored + DeserializeOwned,
+        V: Readable,
         C: Fn(&Change<V>) + Send + Sync,
         P: Fn(u64) + Send + Sync,
     {
@@ -315,29 +350,29 @@ impl Watch {
         progressed: &mut bool,
     ) -> Option<Failure>
     where
-        V: Stored + DeserializeOwned,
+        V: Readable,
         C: Fn(&Change<V>) + Send + Sync,
         P: Fn(u64) + Send + Sync,
     {
         let ended = async {
-            let mut lines = match *position {
+            let mut frames = match *position {
                 Position::Unknown if self.streaming => {
-                    let (lines, version) = self.stream_list(sink).await?;
+                    let (frames, version) = self.stream_list(sink).await?;
                     *position = Position::At(version);
-                    lines
+                    frames
                 }
                 Position::Unknown => {
                     let version = self.page_list(sink).await?;
                     *position = Position::At(version);
-                    self.resume(version).await?
+                    self.resume::<V>(version).await?
                 }
-                Position::At(version) => self.resume(version).await?,
+                Position::At(version) => self.resume::<V>(version).await?,
             };
             self.report_live();
             let mut at = sink.store.resource_version();
-            while let Some(line) = lines.next(SILENCE).await? {
+            while let Some(frame) = frames.next(SILENCE).await? {
                 let before = at;
-                at = self.take(line, sink, at)?;
+                at = self.take(frames.encoding, &frame, sink, at)?;
                 *position = Position::At(at);
                 *progressed |= at > before;
             }
@@ -347,26 +382,32 @@ impl Watch {
         ended.err()
     }
 
-    async fn resume(&self, version: u64) -> Result<Lines, Failure> {
+    async fn resume<V: Readable>(&self, version: u64) -> Result<Frames, Failure> {
         let target = self.source.target().with("resourceVersion", version);
-        self.source.open(target, self.watch_time()).await
+        self.source.open::<V>(target, self.watch_time()).await
     }
 
     fn watch_time(&self) -> Duration {
         self.backoff.between(WATCH_TIME.0, WATCH_TIME.1)
     }
 
-    /// Takes one line of a watch into the store and returns how far it is complete by that.
-    fn take<V, C, P>(&self, line: &[u8], sink: &Sink<'_, V, C, P>, at: u64) -> Result<u64, Failure>
+    /// Takes one event of a watch into the store and returns how far it is complete by that.
+    fn take<V, C, P>(
+        &self,
+        encoding: Encoding,
+        frame: &Bytes,
+        sink: &Sink<'_, V, C, P>,
+        at: u64,
+    ) -> Result<u64, Failure>
     where
-        V: Stored + DeserializeOwned,
+        V: Readable,
         C: Fn(&Change<V>),
         P: Fn(u64),
     {
-        let event = decode::<V>(line)?;
+        let event = decode::<V>(encoding, frame)?;
         let version = match &event {
             Event::Put(object) | Event::Deleted(object) => object.resource_version(),
-            Event::Bookmark(mark) => mark.resource_version(),
+            Event::Bookmark(mark) => mark.resource_version,
             Event::Error(status) => return Err(Failure::of_status(self.resource, status)),
         };
         if version <= at {
@@ -397,7 +438,7 @@ impl Watch {
     }
 
     /// One object that cannot be decoded is skipped, and named: it does not stall the rest.
-    fn report_broken(&self, identity: &IdentityMeta, error: &serde_json::Error) {
+    fn report_broken(&self, identity: &IdentityMeta, error: &Unreadable) {
         self.counters.decode_errors.inc();
         tracing::error!(
             resource = %self.resource,
@@ -409,9 +450,9 @@ impl Watch {
     }
 }
 
-fn decode<V: DeserializeOwned>(line: &[u8]) -> Result<Event<V>, Failure> {
-    wire::event(line).map_err(|error| {
-        let start = line.get(..line.len().min(200)).unwrap_or_default();
+fn decode<V: Readable>(encoding: Encoding, frame: &Bytes) -> Result<Event<V>, Failure> {
+    wire::event(encoding, frame).map_err(|error| {
+        let start = frame.get(..frame.len().min(200)).unwrap_or_default();
         Failure::Garbled(format!("{error}, in {:?}", String::from_utf8_lossy(start)))
     })
 }

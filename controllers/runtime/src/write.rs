@@ -24,7 +24,7 @@ use crate::barrier::{Barrier, Owner};
 use crate::lease::Leader;
 use crate::limit::Limits;
 use crate::metrics::WriteMetrics;
-use crate::request::{Content, Failure, REQUEST_TIMEOUT, Reply, send};
+use crate::request::{Accept, Answer, Content, Failure, REQUEST_TIMEOUT, Reply, send};
 use crate::resource::Resource;
 
 use error::Call;
@@ -207,6 +207,7 @@ impl Writer {
             call,
             &format!("{path}?dryRun=All&fieldValidation=Strict"),
             Content::Json,
+            Accept::Metadata,
             body,
         )
         .await
@@ -371,10 +372,12 @@ impl Writer {
             .path(Some(target.namespace), Some(target.name), None);
         let call = Call::new(Verb::Get, target, None);
         let _permit = self.limits.acquire().await;
-        let text = self
-            .exchange(call, &path, Content::Json, Vec::new())
-            .await?;
-        serde_json::from_str(&text).map_err(|error| call.unreadable(&error))
+        let (content, accept) = (Content::Json, Accept::Json);
+        let answer = self.exchange(call, &path, content, accept, Vec::new());
+        answer
+            .await?
+            .json()
+            .map_err(|error| call.unreadable(&error))
     }
 
     async fn patch(
@@ -423,8 +426,11 @@ impl Writer {
         // After the wait and right before the request: a process that was stopped in between
         // must not act on a lease that another one may hold by now.
         leader.check().map_err(|error| call.not_leading(&error))?;
-        let text = self.exchange(call, path, content, body).await?;
-        serde_json::from_str(&text).map_err(|error| call.unreadable(&error))
+        let answer = self.exchange(call, path, content, Accept::Metadata, body);
+        answer
+            .await?
+            .reply()
+            .map_err(|error| call.unreadable(&error))
     }
 
     async fn exchange(
@@ -432,15 +438,25 @@ impl Writer {
         call: Call<'_>,
         path: &str,
         content: Content,
+        accept: Accept,
         body: Vec<u8>,
-    ) -> Result<String, WriteError> {
+    ) -> Result<Answer, WriteError> {
         let method = match call.verb {
             Verb::Create => Method::POST,
             Verb::Patch => Method::PATCH,
             Verb::Delete => Method::DELETE,
             Verb::Get => Method::GET,
         };
-        let result = send(&self.client, method, path, content, body, REQUEST_TIMEOUT).await;
+        let result = send(
+            &self.client,
+            method,
+            path,
+            content,
+            accept,
+            body,
+            REQUEST_TIMEOUT,
+        )
+        .await;
         if call.verb != Verb::Get {
             self.metrics.count(
                 call.verb,

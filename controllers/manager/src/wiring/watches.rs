@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use ironkeel_plan::meta::Stored;
 use ironkeel_plan::workload::ReplicaSet;
 use ironkeel_runtime::http::Check;
 use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::{PODS, Resource};
 use ironkeel_runtime::store::{Change, Store};
-use ironkeel_runtime::watch::{Scope, Watch, WatchState};
-use serde::de::DeserializeOwned;
+use ironkeel_runtime::watch::{Readable, Scope, Watch, WatchState};
 use tokio_util::sync::CancellationToken;
 
 use super::{DeploymentFamily, SetFamily, Wiring, seed_of};
@@ -103,7 +101,7 @@ impl Wiring {
         });
     }
 
-    fn watch<V: Stored + DeserializeOwned>(
+    fn watch<V: Readable>(
         &mut self,
         resource: Resource,
         store: Store<V>,

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::events::{Recorder, Regarding};
 use crate::jitter::Jitter;
 use crate::metrics::LeaseMetrics;
-use crate::request::{Content, Failure, send};
+use crate::request::{Accept, Content, Failure, send};
 
 /// What one attempt found.
 #[derive(Debug)]
@@ -181,8 +181,10 @@ impl Contest {
     ) -> Result<Lease, Failure> {
         let body = lease.map_or_else(Vec::new, Lease::into_json);
         let limit = self.settings.request_limit();
-        let text = send(&self.client, method, path, Content::Json, body, limit).await?;
-        Lease::from_json(&text).map_err(|error| Failure::Transport(kube::Error::SerdeError(error)))
+        let (content, accept) = (Content::Json, Accept::Json);
+        let answer = send(&self.client, method, path, content, accept, body, limit).await?;
+        let lease = answer.json().map(Lease::of);
+        lease.map_err(|error| Failure::Transport(kube::Error::SerdeError(error)))
     }
 
     pub(super) fn report_holder(&mut self) {

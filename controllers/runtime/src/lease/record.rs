@@ -36,8 +36,8 @@ impl Lease {
         Self(lease).with_term(term)
     }
 
-    pub(super) fn from_json(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text).map(Self)
+    pub(super) fn of(object: Map<String, Value>) -> Self {
+        Self(object)
     }
 
     pub(super) fn into_json(self) -> Vec<u8> {

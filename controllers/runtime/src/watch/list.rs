@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ironkeel_plan::meta::Stored;
-use serde::de::DeserializeOwned;
 
-use super::request::{self, Failure, Lines};
+use super::frames::Frames;
+use super::request::{self, Failure};
 use super::wire::{self, Decoded, DecodedPage, Event};
-use super::{LIST_SILENCE, PAGE, Sink, Watch, WatchState, decode};
+use super::{LIST_SILENCE, PAGE, Readable, Sink, Watch, WatchState, accept, decode};
+use crate::protobuf::Encoding;
 use crate::store::{Change, Store};
 
 impl Watch {
@@ -15,9 +16,9 @@ impl Watch {
     pub(super) async fn stream_list<V, C, P>(
         &self,
         sink: &Sink<'_, V, C, P>,
-    ) -> Result<(Lines, u64), Failure>
+    ) -> Result<(Frames, u64), Failure>
     where
-        V: Stored + DeserializeOwned,
+        V: Readable,
         C: Fn(&Change<V>),
         P: Fn(u64),
     {
@@ -28,7 +29,7 @@ impl Watch {
             .target()
             .with("sendInitialEvents", "true")
             .with("resourceVersionMatch", "NotOlderThan");
-        let mut lines = match self.source.open(target, self.watch_time()).await {
+        let mut frames = match self.source.open::<V>(target, self.watch_time()).await {
             Err(Failure::Refused {
                 code: 400 | 422,
                 message,
@@ -39,15 +40,15 @@ impl Watch {
         // The objects so far: nobody sees them before they are complete.
         let listed = Store::new();
         loop {
-            let line = match lines.next(LIST_SILENCE).await {
-                Ok(Some(line)) => line,
+            let frame = match frames.next(LIST_SILENCE).await {
+                Ok(Some(frame)) => frame,
                 Ok(None) => return Err(Failure::Transport("the list was cut off".to_owned())),
                 Err(Failure::Silent(_)) => {
                     return Err(Failure::NoStreaming("the list does not end".to_owned()));
                 }
                 Err(other) => return Err(other),
             };
-            match decode(line)? {
+            match decode(frames.encoding, &frame)? {
                 Event::Put(object) => {
                     if let Some(object) = self.known_or_new(object, sink.store) {
                         listed.apply_shared(object);
@@ -56,10 +57,10 @@ impl Watch {
                 Event::Deleted(object) => {
                     listed.delete(&object.key(), object.uid());
                 }
-                Event::Bookmark(mark) if mark.ends_initial_events() => {
-                    let version = mark.resource_version();
+                Event::Bookmark(mark) if mark.ends_initial_events => {
+                    let version = mark.resource_version;
                     self.swap_in(listed.all(), version, sink);
-                    return Ok((lines, version));
+                    return Ok((frames, version));
                 }
                 Event::Bookmark(_) => {}
                 Event::Error(status) => return Err(Failure::of_status(self.resource, &status)),
@@ -73,7 +74,7 @@ impl Watch {
         sink: &Sink<'_, V, C, P>,
     ) -> Result<u64, Failure>
     where
-        V: Stored + DeserializeOwned,
+        V: Readable,
         C: Fn(&Change<V>),
         P: Fn(u64),
     {
@@ -88,14 +89,17 @@ impl Watch {
             if !next.is_empty() {
                 target = target.with("continue", &next);
             }
-            let reply = request::get(&self.source.client, self.resource, &target).await;
+            let accept = accept::<V>();
+            let reply = request::get(&self.source.client, self.resource, &target, accept).await;
             if matches!(reply, Err(Failure::Expired(_))) && !next.is_empty() {
                 // Compacted between two pages: client-go's pager then asks for all at once.
                 self.page = None;
             }
             let page: DecodedPage<V> = {
-                let text = request::read(reply?).await?;
-                wire::page(&text)
+                let reply = reply?;
+                let encoding = Encoding::of(reply.headers());
+                let text = request::read(reply).await?;
+                wire::page(encoding, &text)
                     .map_err(|error| Failure::Garbled(format!("{:?}: {error}", target.uri())))?
             };
             let objects = page.items.into_iter();

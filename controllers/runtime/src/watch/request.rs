@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use http::{Request, Response, header};
-use http_body_util::{BodyDataStream, BodyExt, Limited};
+use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
@@ -17,9 +18,6 @@ use crate::resource::Resource;
 const REPLY_LIMIT: Duration = Duration::from_secs(65);
 /// A refusal's text beyond this is not read.
 const REFUSAL_BYTES: usize = 64 * 1024;
-/// A buffer that one large object has blown up is not kept.
-const KEPT_BUFFER: usize = 256 * 1024;
-
 /// Why a list or a watch did not go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -121,14 +119,16 @@ impl Target {
     }
 }
 
-/// Sends a GET and returns the reply if it is a success.
+/// Sends a GET and returns the reply if it is a success. `accept` is a wish: what came is said
+/// by the reply's `Content-Type`.
 pub(super) async fn get(
     client: &Client,
     resource: Resource,
     target: &Target,
+    accept: &'static str,
 ) -> Result<Response<Body>, Failure> {
     let request = Request::get(target.uri())
-        .header(header::ACCEPT, "application/json")
+        .header(header::ACCEPT, accept)
         // A watch that the server compresses event by event cannot be read as it comes.
         .header(header::ACCEPT_ENCODING, "identity")
         .body(Body::empty())
@@ -145,7 +145,7 @@ pub(super) async fn get(
 }
 
 /// The whole body of a reply, held once.
-pub(super) async fn read(response: Response<Body>) -> Result<Vec<u8>, Failure> {
+pub(super) async fn read(response: Response<Body>) -> Result<Bytes, Failure> {
     let length = response
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -157,43 +157,23 @@ pub(super) async fn read(response: Response<Body>) -> Result<Vec<u8>, Failure> {
         match chunk.map_err(|_| Failure::Silent(REPLY_LIMIT))? {
             Some(Ok(chunk)) => text.extend_from_slice(&chunk),
             Some(Err(error)) => return Err(Failure::Transport(causes(&error))),
-            None => return Ok(text),
+            None => return Ok(text.into()),
         }
     }
 }
 
 async fn refusal(resource: Resource, response: Response<Body>) -> Failure {
-    let code = response.status().as_u16();
-    // Priority and fairness answers 429 in plain text: the delay is only in the header.
-    let retry_after = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
-    let body = Limited::new(response.into_body(), REFUSAL_BYTES).collect();
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, REFUSAL_BYTES).collect();
     let text = match tokio::time::timeout(REPLY_LIMIT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
-        _ => bytes::Bytes::new(),
+        _ => Bytes::new(),
     };
-    let mut status = serde_json::from_slice::<Status>(&text)
-        .unwrap_or_else(|_| Status::failure(String::from_utf8_lossy(&text).trim(), ""));
-    status.code = code;
-    match Failure::of_status(resource, &status) {
-        Failure::Refused {
-            code,
-            message,
-            retry_after: from_status,
-        } => Failure::Refused {
-            code,
-            message,
-            retry_after: retry_after.or(from_status),
-        },
-        other => other,
-    }
+    Failure::of_status(resource, &crate::request::refusal(&head, &text))
 }
 
 /// An error with what caused it: "error trying to connect: connection refused".
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -204,56 +184,4 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The lines of a body that is still being sent.
-pub(super) struct Lines {
-    chunks: BodyDataStream<Body>,
-    buffer: Vec<u8>,
-    /// Start of the first line that was not handed out.
-    start: usize,
-    /// No line ends before this.
-    scanned: usize,
-}
-
-impl Lines {
-    pub(super) fn of(response: Response<Body>) -> Self {
-        Self {
-            chunks: response.into_body().into_data_stream(),
-            buffer: Vec::new(),
-            start: 0,
-            scanned: 0,
-        }
-    }
-
-    /// The next line, without its end; `None` when the body ends. A last line without an end
-    /// was cut off: the next watch brings it again.
-    ///
-    /// Dropping the future loses nothing.
-    pub(super) async fn next(&mut self, limit: Duration) -> Result<Option<&[u8]>, Failure> {
-        loop {
-            let rest = self.buffer.get(self.scanned..).unwrap_or_default();
-            if let Some(length) = rest.iter().position(|byte| *byte == b'\n') {
-                let line = self.start..self.scanned + length;
-                self.start = line.end + 1;
-                self.scanned = self.start;
-                if line.is_empty() {
-                    continue;
-                }
-                return Ok(self.buffer.get(line));
-            }
-            self.buffer.drain(..self.start);
-            self.start = 0;
-            if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BUFFER {
-                self.buffer = Vec::new();
-            }
-            self.scanned = self.buffer.len();
-            let chunk = tokio::time::timeout(limit, self.chunks.next()).await;
-            match chunk.map_err(|_| Failure::Silent(limit))? {
-                Some(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
-                Some(Err(error)) => return Err(Failure::Transport(causes(&error))),
-                None => return Ok(None),
-            }
-        }
-    }
 }

@@ -8,6 +8,7 @@ use self::server::{Pipe, Reply, Run, end_of_list, line, pod, run, started};
 use super::*;
 use crate::resource::{PODS, REPLICA_SETS};
 
+mod protobuf;
 mod server;
 
 const STREAM: &str = "/api/v1/pods?sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
@@ -50,7 +51,7 @@ async fn a_streamed_list_goes_on_as_a_watch() {
 
 #[tokio::test(start_paused = true)]
 async fn lines_are_found_wherever_chunks_end() {
-    let (reply, pipe) = Reply::stream(&[]);
+    let (reply, pipe) = Reply::stream::<String>(&[]);
     let run = run(vec![reply]);
     let text: String = two_pods().concat() + "\n" + &line("MODIFIED", &pod("b", "uid-b", 11));
     for piece in text.as_bytes().chunks(7) {
@@ -62,7 +63,7 @@ async fn lines_are_found_wherever_chunks_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_stream_is_listed_page_by_page() {
-    let (watch, _pipe) = Reply::stream(&[]);
+    let (watch, _pipe) = Reply::stream::<String>(&[]);
     let run = run(vec![
         Reply::status(422, "Invalid", "sendInitialEvents is forbidden"),
         Reply::page(&[pod("a", "uid-a", 5)], 10, "next one/"),
@@ -79,7 +80,7 @@ async fn a_server_that_does_not_stream_is_listed_page_by_page() {
 #[tokio::test(start_paused = true)]
 async fn a_list_without_end_falls_back_to_pages() {
     let (endless, _pipe) = Reply::stream(&[line("ADDED", &pod("a", "uid-a", 5))]);
-    let (watch, _pipe) = Reply::stream(&[]);
+    let (watch, _pipe) = Reply::stream::<String>(&[]);
     let run = run(vec![endless, Reply::page(&[], 10, ""), watch]);
     run.pass(31).await;
     assert_eq!(run.take_log(), "@10");
@@ -88,7 +89,7 @@ async fn a_list_without_end_falls_back_to_pages() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_expires_between_pages_is_asked_for_at_once() {
-    let (watch, _pipe) = Reply::stream(&[]);
+    let (watch, _pipe) = Reply::stream::<String>(&[]);
     let run = server::run_paged(vec![
         Reply::page(&[pod("a", "uid-a", 5)], 10, "token"),
         Reply::status(410, "Expired", "the continue token is too old"),
@@ -144,7 +145,7 @@ async fn a_closed_or_broken_watch_resumes_where_it_was() {
     let end: [fn(Pipe); 2] = [drop, Pipe::fail];
     for end in end {
         let (first, pipe) = Reply::stream(&two_pods());
-        let (second, second_pipe) = Reply::stream(&[]);
+        let (second, second_pipe) = Reply::stream::<String>(&[]);
         let run = run(vec![first, second]);
         run.settle().await;
         pipe.send(&line("BOOKMARK", &server::meta(25)));
@@ -213,7 +214,7 @@ async fn an_object_that_a_list_garbles_is_not_taken_for_deleted() {
     let mut lines: Vec<String> = items.iter().map(|item| line("ADDED", item)).collect();
     lines.push(end_of_list(50));
     let (streamed, _pipe) = Reply::stream(&lines);
-    let (watch, _watch_pipe) = Reply::stream(&[]);
+    let (watch, _watch_pipe) = Reply::stream::<String>(&[]);
     let kinds: [(bool, Vec<Reply>); 2] = [
         (true, vec![streamed]),
         (false, vec![Reply::page(&items, 50, ""), watch]),
@@ -317,7 +318,7 @@ async fn an_api_server_that_restarts_is_found_within_two_seconds() {
 async fn a_server_that_hangs_up_at_once_is_not_hammered() {
     let (first, pipe) = Reply::stream(&two_pods());
     let mut replies = vec![first];
-    replies.extend((0..1000).map(|_| Reply::stream(&[]).0));
+    replies.extend((0..1000).map(|_| Reply::stream::<String>(&[]).0));
     let run = run(replies);
     drop(pipe);
     run.pass(60).await;
@@ -340,7 +341,7 @@ async fn a_list_that_is_too_old_at_once_is_not_repeated_in_a_hot_loop() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_watch_is_reopened() {
     let (first, _silent) = Reply::stream(&two_pods());
-    let (second, _pipe) = Reply::stream(&[]);
+    let (second, _pipe) = Reply::stream::<String>(&[]);
     let run = run(vec![first, second]);
     run.pass(149).await;
     assert_eq!(run.requests(), [STREAM]);
@@ -356,7 +357,7 @@ async fn the_scope_is_in_every_request() {
         labels: Some("app in (a,b),tier=x".to_owned()),
         fields: Some("spec.nodeName=n1".to_owned()),
     };
-    let (watch, _pipe) = Reply::stream(&[]);
+    let (watch, _pipe) = Reply::stream::<String>(&[]);
     let replies = vec![Reply::page(&[], 10, ""), watch];
     let run = server::start(PODS, scope, false, replies);
     run.settle().await;

@@ -1,5 +1,6 @@
 //! What a failed write means.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -10,8 +11,7 @@ use super::{Target, Verb};
 use crate::lease::NotLeading;
 use crate::request::Failure;
 
-/// Wait after a 429 that names no delay. API Priority and Fairness answers in plain text with a
-/// header `Retry-After`, of one second at least, and the client library drops the headers.
+/// Wait after a 429 that names no delay: the least that API Priority and Fairness asks for.
 const SHED_PAUSE: Duration = Duration::from_secs(1);
 
 /// A write, or a live read for one, that had no success.
@@ -203,7 +203,7 @@ impl Call<'_> {
         self.error(Refusal::NotLeading(error.to_string()))
     }
 
-    pub(super) fn unreadable(&self, error: &serde_json::Error) -> WriteError {
+    pub(super) fn unreadable(&self, error: &dyn fmt::Display) -> WriteError {
         self.error(Refusal::Other {
             code: StatusCode::OK.as_u16(),
             message: format!("the reply cannot be read: {error}"),

@@ -28,10 +28,9 @@ pub(super) struct Reply(io::Result<Response<ReplyBody>>);
 pub(super) struct Pipe(mpsc::UnboundedSender<io::Result<Bytes>>);
 
 impl Pipe {
-    pub(super) fn send(&self, text: &str) {
-        self.0
-            .send(Ok(Bytes::copy_from_slice(text.as_bytes())))
-            .unwrap();
+    pub(super) fn send(&self, text: impl AsRef<[u8]>) {
+        let chunk = Bytes::copy_from_slice(text.as_ref());
+        self.0.send(Ok(chunk)).unwrap();
     }
 
     /// Breaks the connection.
@@ -46,8 +45,8 @@ impl Pipe {
 }
 
 impl Reply {
-    pub(super) fn text(code: u16, body: &str) -> Self {
-        let full = Full::new(Bytes::copy_from_slice(body.as_bytes()));
+    pub(super) fn text(code: u16, body: impl AsRef<[u8]>) -> Self {
+        let full = Full::new(Bytes::copy_from_slice(body.as_ref()));
         let mut reply = Response::new(full.map_err(|never| match never {}).boxed_unsync());
         *reply.status_mut() = StatusCode::from_u16(code).unwrap();
         Self(Ok(reply))
@@ -61,14 +60,14 @@ impl Reply {
     }
 
     pub(super) fn status(code: u16, reason: &str, message: &str) -> Self {
-        Self::text(code, &status(code, reason, message))
+        Self::text(code, status(code, reason, message))
     }
 
     pub(super) fn page(items: &[String], version: u64, next: &str) -> Self {
         let items = items.join(",");
         Self::text(
             200,
-            &format!(
+            format!(
                 "{{\"kind\":\"PodList\",\"metadata\":{{\"resourceVersion\":\"{version}\",\
                  \"continue\":\"{next}\"}},\"items\":[{items}]}}"
             ),
@@ -76,7 +75,7 @@ impl Reply {
     }
 
     /// A watch that has sent `lines`; the rest comes through the pipe.
-    pub(super) fn stream(lines: &[String]) -> (Self, Pipe) {
+    pub(super) fn stream<L: AsRef<[u8]>>(lines: &[L]) -> (Self, Pipe) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let pipe = Pipe(sender);
         for line in lines {
@@ -121,6 +120,7 @@ pub(super) fn start(resource: Resource, scope: Scope, streaming: bool, replies: 
     let seen = Arc::clone(&requests);
     let service = tower::service_fn(move |request: Request<Body>| {
         assert_eq!(request.headers()["accept-encoding"], "identity");
+        assert_eq!(request.headers()["accept"], accept::<Pod>());
         seen.lock()
             .push((Instant::now(), request.uri().to_string()));
         let reply = replies.lock().pop_front();
