@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 
 /// Returns whether everything that was asked for holds.
 fn run(flags: &Flags) -> Result<bool> {
-    let out = target().join("bench");
+    // Programs that are started elsewhere are told this path.
+    let out = std::path::absolute(target().join("bench"))?;
     let file = out.join("results.json");
     if flags.report {
         let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
@@ -143,7 +144,7 @@ fn store(results: &Results, file: &Path) -> Result<()> {
 
 /// Shows the results and says whether they are good.
 fn conclude(flags: &Flags, results: &Results) -> Result<bool> {
-    let cases = Cases::of(results);
+    let cases = Cases::of(results, flags.smoke);
     if flags.smoke {
         for failed in &cases.failed {
             say(&format!("failed: {failed}"));

@@ -97,7 +97,8 @@ pub struct Api {
 #[derive(Deserialize)]
 struct Counted {
     metadata: ListMeta,
-    items: Vec<serde::de::IgnoredAny>,
+    /// `null` where there are none.
+    items: Option<Vec<serde::de::IgnoredAny>>,
 }
 
 #[derive(Deserialize)]
@@ -314,7 +315,7 @@ impl Api {
             ),
             None => 0,
         };
-        Ok(counted.items.len() as u64 + rest)
+        Ok(counted.items.map_or(0, |items| items.len()) as u64 + rest)
     }
 
     /// Waits until there are exactly `wanted` objects of a kind in a namespace. More is an error.

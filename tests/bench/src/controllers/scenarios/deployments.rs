@@ -65,8 +65,8 @@ pub async fn many(race: &Race, subject: Subject) -> Result<Run> {
     running.quiet().await?;
     let phase = measuring.end(&race.cluster, &running, settled).await?;
     let counts = &phase.counts;
-    recording.same("creates of pods", counts.write("POST pods"), pods);
-    recording.same("deletes of pods", counts.write("DELETE pods"), 0);
+    recording.same("creates of pods", counts.accepted("POST pods"), pods);
+    recording.same("deletes of pods", counts.accepted("DELETE pods"), 0);
     recording.same(
         "creates of ReplicaSets",
         counts.accepted("POST replicasets"),
@@ -120,7 +120,7 @@ pub async fn update(race: &Race, subject: Subject) -> Result<Run> {
     let create = measuring.end(&race.cluster, &running, reached).await?;
     recording.same(
         "create: creates of pods",
-        create.counts.write("POST pods"),
+        create.counts.accepted("POST pods"),
         pods,
     );
     recording.same(
@@ -145,12 +145,12 @@ pub async fn update(race: &Race, subject: Subject) -> Result<Run> {
     let update = measuring.end(&race.cluster, &running, reached).await?;
     recording.same(
         "update: creates of pods",
-        update.counts.write("POST pods"),
+        update.counts.accepted("POST pods"),
         pods,
     );
     recording.same(
         "update: deletes of pods",
-        update.counts.write("DELETE pods"),
+        update.counts.accepted("DELETE pods"),
         pods,
     );
     recording.same(
