@@ -57,7 +57,7 @@ const RULES: &[RuleText] = &[
     ),
     rule(
         "G5-generation",
-        "A status is written with the generation that the object has",
+        "A status speaks of no generation that the object has not had yet",
         "§6 G5",
     ),
     rule("G5-monotone", "observedGeneration never falls", "§6 G5"),
@@ -70,11 +70,6 @@ const RULES: &[RuleText] = &[
         "G5-noop",
         "No write changes nothing but times and versions",
         "§6 G5",
-    ),
-    rule(
-        "G6-precondition",
-        "Every delete and every patch names the UID (seen in requests)",
-        "§6 G6",
     ),
     rule(
         "G7-lease",
@@ -95,11 +90,6 @@ const RULES: &[RuleText] = &[
         "G9-fields",
         "Only the controllers' own fields, conditions and annotations change; what others wrote stays",
         "§6 G9",
-    ),
-    rule(
-        "G10-pace",
-        "Requests that fail are repeated with back-off (seen in requests)",
-        "perf-reliability.md §5, hot loops",
     ),
     rule(
         "RS-replicas",
@@ -138,7 +128,7 @@ const RULES: &[RuleText] = &[
     ),
     rule(
         "D-available",
-        "A rollout takes an available pod away only while more than replicas minus maxUnavailable are reported available",
+        "A rollout shrinks an old set only as far as replicas minus maxUnavailable pods stay: available pods, and old ones that may not work",
         "§6 Deployment",
     ),
     rule(

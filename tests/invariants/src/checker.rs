@@ -5,7 +5,6 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::replicaset::Order;
-use crate::requests::{Asked, Requests};
 use crate::world::{Change, Step, World};
 use crate::{Commit, deployment, general, lease, replicaset};
 
@@ -88,7 +87,6 @@ pub struct Checker {
     rules: Rules,
     world: World,
     order: Order,
-    requests: Requests,
 }
 
 impl Checker {
@@ -158,13 +156,6 @@ impl Checker {
             Change::Other => {}
         }
         self.order.judge(world, step.moment.at, findings);
-    }
-
-    /// Takes an answered request of the controllers, whether or not it committed anything.
-    ///
-    /// Only a caller who sees requests can tell; the rules on commits need none of it.
-    pub fn asked(&mut self, asked: &Asked) -> Vec<Violation> {
-        self.requests.judge(asked)
     }
 
     /// Judges the end at the time of the last commit: nothing of what was asked for may be missing once the controllers

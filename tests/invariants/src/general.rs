@@ -115,7 +115,7 @@ fn judge_status(step: &Step<'_>, (before, after): (&Value, &Value), findings: &m
     else {
         return;
     };
-    if now != current {
+    if now > current {
         findings.add(
             "G5-generation",
             format!(

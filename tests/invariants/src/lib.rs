@@ -3,7 +3,6 @@
 //! A [`Checker`] takes every committed write in the order in which the store took it, whoever wrote it, and answers with
 //! the rules that the write broke. It knows nothing of caches, queues or requests that failed: only the true state. The
 //! simulator feeds it as it commits; the crash campaign feeds it with what an independent watch of a real cluster saw.
-//! Who sees requests too can have them judged by [`Checker::asked`].
 //!
 //! Rules bind the controllers under test alone, and only by what a process must know: a view may be late, a request may
 //! be under way, a user may change the spec meanwhile. `world` keeps what a process may still hold as a horizon; a rule
@@ -18,7 +17,6 @@ mod deployment;
 mod general;
 mod lease;
 mod replicaset;
-mod requests;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -26,4 +24,3 @@ mod world;
 pub use catalogue::{RuleText, catalogue};
 pub use checker::{Checker, Rules, Violation};
 pub use commit::{Commit, Writer};
-pub use requests::Asked;

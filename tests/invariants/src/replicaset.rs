@@ -239,15 +239,17 @@ fn judge_acted(
     set: &SetState,
     findings: &mut Findings,
 ) {
-    let meta = &set.object.metadata;
-    let excused = meta.is_deleting()
+    let excused = set.object.metadata.is_deleting()
         || set.is_faulty()
         || world.is_ending(&set.key)
         || has_condition(&set.object, REPLICA_FAILURE);
-    if excused || set.object.status.observed_generation != meta.generation {
+    let generation = set.object.status.observed_generation;
+    let mut specs = set.specs.all();
+    let spec = specs.find(|spec| spec.generation == generation);
+    let (Some(spec), false) = (spec, excused) else {
         return;
-    }
-    let wanted = set.specs.last().map_or(0, |spec| spec.replicas).min(BURST);
+    };
+    let wanted = spec.replicas.min(BURST);
     let active = set.now().active;
     let lost = losses(rules, world, process, set);
     if active + lost < wanted {
@@ -255,7 +257,7 @@ fn judge_acted(
             "G5-acted",
             format!(
                 "{} {}: generation {} counts as observed with {active} of {wanted} pods created and no failure told",
-                set.resource, set.key, meta.generation
+                set.resource, set.key, generation
             ),
         );
     }

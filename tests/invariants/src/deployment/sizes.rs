@@ -5,7 +5,7 @@ use ironkeel_plan::workload::{PodReplacementPolicy, ReplicaSet};
 
 use super::SetWrite;
 use crate::checker::Findings;
-use crate::world::{SetState, available, size};
+use crate::world::{SetState, size};
 
 /// Judges a changed ReplicaSet.
 pub(super) fn judge(
@@ -90,36 +90,62 @@ fn judge_recreate(write: &SetWrite<'_>, findings: &mut Findings) {
     }
 }
 
-/// What is taken away leaves enough available pods, by what the sets report.
+/// What is taken away leaves enough pods, by every view that the process may have.
+///
+/// Whatever does not work may go first, but not more of it than leaves `fewest` with the available new pods: old ones may
+/// have begun to work. What works may go while `fewest` are available.
 fn judge_shrinking(
     write: &SetWrite<'_>,
     (before, after): (&ReplicaSet, &ReplicaSet),
     findings: &mut Findings,
 ) {
-    let kept = available(before).clamp(0, size(after));
-    let victims = available(before).clamp(0, size(before)) - kept;
-    let Some(fewest) = write.specs.iter().map(|spec| spec.fewest).min() else {
+    let specs = &write.specs;
+    let Some(fewest) = specs.iter().map(|spec| spec.fewest).min() else {
         return;
     };
-    let any_free = write.specs.iter().any(|spec| spec.recreate || spec.paused);
-    if victims <= 0 || any_free || is_scaling(before, after) {
+    let template = &after.spec.template;
+    let is_free = specs
+        .iter()
+        .any(|spec| spec.recreate || spec.paused || spec.template.same_pods(template));
+    if is_free || is_scaling(before, after) {
         return;
     }
     let horizon = write.world.horizon(write.rules, write.process);
-    let others: i64 = write
-        .others()
-        .map(|other| other.kept.since(horizon).max().copied().unwrap_or(0))
-        .sum();
-    if kept + others < fewest {
+    let available = |set: &SetState| set.ready(horizon).1.min(set.largest(horizon));
+    let is_new = |set: &SetState| {
+        let template = &set.object.spec.template;
+        specs.iter().all(|spec| spec.template.same_pods(template))
+    };
+    let left = |set: &SetState| {
+        if is_new(set) {
+            available(set)
+        } else {
+            set.largest(horizon)
+        }
+    };
+    let kept = size(after);
+    let all_left = kept + write.others().map(left).sum::<i64>();
+    if all_left < fewest {
         findings.add(
             "D-available",
             format!(
-                "{} shrinks from {} to {} with {} available: {} are left, {fewest} must be",
+                "{} shrinks from {} to {kept}: old pods and available new ones are {all_left}, {fewest} must stay",
                 write.name(),
                 size(before),
-                size(after),
-                available(before),
-                kept + others
+            ),
+        );
+        return;
+    }
+    let works = write.set.ready(horizon).0;
+    let all_available = kept + write.others().map(available).sum::<i64>();
+    let is_aged = before.spec.min_ready_seconds > 0 || after.spec.min_ready_seconds > 0;
+    if works > kept && !is_aged && all_available < fewest {
+        findings.add(
+            "D-available",
+            format!(
+                "{} shrinks from {} to {kept} with {works} available: {all_available} stay available, {fewest} must",
+                write.name(),
+                size(before),
             ),
         );
     }

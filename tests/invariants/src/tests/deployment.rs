@@ -1,9 +1,12 @@
 use ironkeel_runtime::resource::{
     NATIVE_DEPLOYMENTS as DEPLOYMENTS, NATIVE_REPLICA_SETS as SETS, PODS,
 };
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::history::{C, History, U, template};
+
+use crate::Rules;
 
 const NOTHING: [&str; 0] = [];
 
@@ -82,20 +85,46 @@ fn a_set_that_the_user_grew_is_not_the_controllers_surge() {
 #[test]
 fn available_pods_go_only_while_enough_are_left() {
     let mut history = rolling();
+    let version = history.version();
+    history.checker.started(1, version);
     assert_eq!(history.scale(C, "web-1", 2), NOTHING);
     assert_eq!(history.scale(C, "web-1", 1), ["D-available"]);
 }
 
 #[test]
-fn pods_that_are_not_available_may_always_go() {
-    let mut history = History::new();
-    history.deployment(3, "v1");
-    history.deployed_set("web-1", 3, "v1", 1);
-    for pod in ["web-1-a", "web-1-b", "web-1-c"] {
-        history.pod("web-1", pod);
-    }
-    history.tell("web-1", 3, 0);
-    assert_eq!(history.scale(C, "web-1", 0), NOTHING);
+fn new_pods_that_are_available_replace_old_ones() {
+    let mut history = rolling();
+    assert_eq!(history.deployed_set("web-2", 1, "v2", 2), NOTHING);
+    assert_eq!(history.pod("web-2", "web-2-a"), NOTHING);
+    history.ready(&["web-2-a"]);
+    history.wait(5);
+    assert_eq!(history.scale(C, "web-1", 1), NOTHING);
+    assert_eq!(history.scale(C, "web-1", 0), ["D-available"]);
+}
+
+/// Two old sets of which one does not work, and a view of which it is known how old it is.
+#[test]
+fn what_does_not_work_goes_before_what_works() {
+    let broken = || {
+        let mut history = History::with(Rules {
+            view_age: Some(SignedDuration::from_secs(1)),
+            ..Rules::default()
+        });
+        history.deployment(3, "v1");
+        history.deployed_set("web-1", 2, "v1", 1);
+        for pod in ["web-1-a", "web-1-b"] {
+            history.pod("web-1", pod);
+        }
+        history.ready(&["web-1-a", "web-1-b"]);
+        change(&mut history, |spec| spec["template"] = template("v2"));
+        history.wait(5);
+        assert_eq!(history.deployed_set("web-2", 1, "v2", 2), NOTHING);
+        change(&mut history, |spec| spec["template"] = template("v3"));
+        history.wait(5);
+        history
+    };
+    assert_eq!(broken().scale(C, "web-2", 0), NOTHING);
+    assert_eq!(broken().scale(C, "web-1", 1), ["D-available"]);
 }
 
 #[test]
@@ -112,7 +141,7 @@ fn a_scaling_shrinks_every_set() {
 fn recreating() -> History {
     let mut history = rolling();
     change(&mut history, |spec| {
-        spec["strategy"] = json!({"type": "Recreate"})
+        spec["strategy"] = json!({"type": "Recreate"});
     });
     let version = history.version();
     history.checker.started(1, version);
@@ -184,7 +213,7 @@ fn revisions_rise() {
 fn finished(limit: i64) -> History {
     let mut history = rolling();
     change(&mut history, |spec| {
-        spec["revisionHistoryLimit"] = limit.into()
+        spec["revisionHistoryLimit"] = limit.into();
     });
     let version = history.version();
     history.checker.started(1, version);

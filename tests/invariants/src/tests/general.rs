@@ -1,12 +1,10 @@
-use ironkeel_plan::meta::Key;
 use ironkeel_runtime::resource::{
     NATIVE_DEPLOYMENTS as DEPLOYMENTS, NATIVE_REPLICA_SETS as SETS, PODS, Resource,
 };
-use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::history::{C, History, K, U, owner, pod, rules, set};
-use crate::{Asked, Writer};
+use super::history::{C, History, U, owner, pod, set};
+use crate::Writer;
 
 const NOTHING: [&str; 0] = [];
 const LEASES: Resource = Resource::new("coordination.k8s.io", "v1", "Lease", "leases");
@@ -98,7 +96,7 @@ fn a_label_that_changed_behind_the_controller_is_nobodys_fault() {
     history.set("a", 3);
     orphan(&mut history, "p", "web");
     history.edit(U, PODS, "p", |pod| {
-        pod["metadata"]["labels"]["app"] = "db".into()
+        pod["metadata"]["labels"]["app"] = "db".into();
     });
     assert_eq!(own(&mut history, "p", "a"), NOTHING);
 }
@@ -119,7 +117,7 @@ fn only_what_the_selector_misses_is_released() {
     history.set("a", 1);
     history.pod("a", "a-1");
     history.edit(U, PODS, "a-1", |pod| {
-        pod["metadata"]["labels"]["app"] = "db".into()
+        pod["metadata"]["labels"]["app"] = "db".into();
     });
     assert_eq!(release(&mut history), NOTHING);
 }
@@ -158,7 +156,7 @@ fn a_recreated_owner_inherits_no_create() {
 }
 
 #[test]
-fn a_status_is_about_the_generation_that_is_there() {
+fn a_status_is_about_a_generation_that_was_there() {
     let status = |history: &mut History, observed: i64| {
         history.edit(C, SETS, "a", |set| {
             set["status"] = json!({"observedGeneration": observed});
@@ -167,12 +165,14 @@ fn a_status_is_about_the_generation_that_is_there() {
     let mut history = History::new();
     history.set("a", 0);
     assert_eq!(status(&mut history, 1), NOTHING);
-    history.scale(U, "a", 0);
-    history.scale(U, "a", 1);
-    history.scale(U, "a", 0);
-    assert_eq!(status(&mut history, 2), ["G5-generation"]);
-    assert_eq!(status(&mut history, 3), NOTHING);
-    assert_eq!(status(&mut history, 1), ["G5-generation", "G5-monotone"]);
+    for seconds in [1, 2] {
+        history.edit(U, SETS, "a", |set| {
+            set["spec"]["minReadySeconds"] = seconds.into()
+        });
+    }
+    assert_eq!(status(&mut history, 2), NOTHING);
+    assert_eq!(status(&mut history, 4), ["G5-generation"]);
+    assert_eq!(status(&mut history, 3), ["G5-monotone"]);
 }
 
 #[test]
@@ -314,56 +314,4 @@ fn nothing_is_left_of_an_owner_that_is_gone() {
     assert_eq!(history.end(), ["G8-leftover"]);
     history.remove(gc, PODS, "web-1-a");
     assert_eq!(history.end(), NOTHING);
-}
-
-fn asked(history: &History, code: u16) -> Asked {
-    Asked {
-        at: history.now(),
-        writer: C,
-        method: "DELETE",
-        resource: PODS,
-        key: Key::new("shop", "a-1"),
-        names_uid: true,
-        names_version: false,
-        code,
-        committed: None,
-    }
-}
-
-#[test]
-fn requests_are_conditional_and_say_something() {
-    let mut history = History::new();
-    let good = asked(&history, 200);
-    assert!(history.checker.asked(&good).is_empty());
-    let blind = Asked {
-        names_uid: false,
-        ..good.clone()
-    };
-    assert_eq!(rules(&history.checker.asked(&blind)), ["G6-precondition"]);
-    let idle = Asked {
-        method: "PATCH",
-        names_version: true,
-        ..good.clone()
-    };
-    assert_eq!(rules(&history.checker.asked(&idle)), ["G5-noop"]);
-    let theirs = Asked {
-        writer: K,
-        names_uid: false,
-        ..good
-    };
-    assert!(history.checker.asked(&theirs).is_empty());
-}
-
-#[test]
-fn failures_slow_down() {
-    let run = |pause: SignedDuration| {
-        let mut history = History::new();
-        let mut request = asked(&history, 500);
-        (0..2000).any(|_| {
-            request.at += pause;
-            rules(&history.checker.asked(&request)) == ["G10-pace"]
-        })
-    };
-    assert!(run(SignedDuration::from_millis(10)));
-    assert!(!run(SignedDuration::from_millis(500)));
 }

@@ -55,7 +55,7 @@ fn a_lost_pod_may_be_replaced() {
     history.set("a", 1);
     history.pod("a", "a-1");
     history.edit(K, PODS, "a-1", |pod| {
-        pod["status"]["phase"] = "Failed".into()
+        pod["status"]["phase"] = "Failed".into();
     });
     assert_eq!(history.pod("a", "a-2"), NOTHING);
 }
@@ -101,7 +101,7 @@ fn a_pod_that_was_lost_unseen_excuses_a_delete() {
     }
     history.scale(U, "a", 2);
     history.edit(K, PODS, "a-1", |pod| {
-        pod["status"]["phase"] = "Failed".into()
+        pod["status"]["phase"] = "Failed".into();
     });
     history.wait(10);
     assert_eq!(history.terminate(C, PODS, "a-2"), NOTHING);

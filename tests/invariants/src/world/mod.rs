@@ -2,6 +2,7 @@
 //!
 //! Parsing borrows the planner's types; what is concluded from them is written here anew.
 
+mod knowledge;
 mod limits;
 mod objects;
 mod timeline;
@@ -17,12 +18,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) use limits::Limits;
-pub(crate) use objects::{
-    DeploymentState, PodState, Rank, SetSpec, SetState, Uid, available, size,
-};
+pub(crate) use objects::{DeploymentState, PodState, Rank, SetSpec, SetState, Uid, size};
 pub(crate) use timeline::{Horizon, Moment, Timeline};
 
-use crate::{Commit, Rules, Writer};
+use knowledge::Process;
+
+use crate::{Commit, Writer};
 
 /// What a commit is about, read.
 #[derive(Clone, Debug)]
@@ -45,17 +46,6 @@ pub(crate) struct Step<'a> {
     pub(crate) late: bool,
 }
 
-/// What is known of one process of the controllers.
-#[derive(Clone, Debug, Default)]
-struct Process {
-    /// It lists after this commit.
-    started: u64,
-    /// Generations that it wrote into a status, by owner and time.
-    seen: BTreeMap<Uid, Vec<(Timestamp, i64)>>,
-    /// When its lease was last renewed.
-    pub(crate) renewed: Option<Timestamp>,
-}
-
 /// The true state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
@@ -75,82 +65,6 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A process lists everything from here on.
-    pub(crate) fn start(&mut self, process: u32, version: u64) {
-        self.processes.entry(process).or_default().started = version;
-    }
-
-    /// The oldest state that `process` may act on.
-    pub(crate) fn horizon(&self, rules: &Rules, process: u32) -> Horizon {
-        let known = self.processes.get(&process);
-        let now = self.now.map_or(Timestamp::UNIX_EPOCH, |moment| moment.at);
-        Horizon {
-            version: known.map_or(0, |process| process.started),
-            at: rules.view_age.and_then(|age| now.checked_sub(age).ok()),
-        }
-    }
-
-    /// As [`Self::horizon`] for what was read from the API server itself right before the write.
-    pub(crate) fn live_horizon(&self, rules: &Rules) -> Horizon {
-        let now = self.now.map_or(Timestamp::UNIX_EPOCH, |moment| moment.at);
-        Horizon {
-            version: 0,
-            at: now.checked_sub(rules.in_flight).ok(),
-        }
-    }
-
-    /// The generation that `process` has shown to know of an object.
-    pub(crate) fn seen_generation(&self, rules: &Rules, process: u32, uid: &str) -> i64 {
-        let Some(now) = self.now.map(|moment| moment.at) else {
-            return i64::MIN;
-        };
-        let settled = now.checked_sub(rules.in_flight).unwrap_or(Timestamp::MIN);
-        self.processes
-            .get(&process)
-            .and_then(|known| known.seen.get(uid))
-            .into_iter()
-            .flatten()
-            .filter(|(at, _)| *at <= settled)
-            .map(|(_, generation)| *generation)
-            .max()
-            .unwrap_or(i64::MIN)
-    }
-
-    /// Specs of a ReplicaSet that `process` may act on.
-    pub(crate) fn specs_of_set<'a>(
-        &'a self,
-        rules: &Rules,
-        process: u32,
-        set: &'a SetState,
-    ) -> Vec<&'a SetSpec> {
-        let seen = self.seen_generation(rules, process, &set.uid);
-        set.specs
-            .since(self.horizon(rules, process))
-            .filter(|spec| spec.generation >= seen)
-            .collect()
-    }
-
-    /// Specs of a Deployment that `process` may act on; those that nobody can act on are left out.
-    pub(crate) fn specs_of_deployment<'a>(
-        &'a self,
-        rules: &Rules,
-        process: u32,
-        deployment: &'a DeploymentState,
-    ) -> Vec<&'a Limits> {
-        let seen = self.seen_generation(rules, process, &deployment.uid);
-        deployment
-            .specs
-            .since(self.horizon(rules, process))
-            .flatten()
-            .filter(|spec| spec.generation >= seen)
-            .collect()
-    }
-
-    /// When the lease of `process` was last renewed.
-    pub(crate) fn renewed(&self, process: u32) -> Option<Timestamp> {
-        self.processes.get(&process)?.renewed
-    }
-
     /// Pods that have a ReplicaSet of this UID as their managing controller.
     pub(crate) fn pods_of<'a>(&'a self, set: &str) -> impl Iterator<Item = &'a PodState> + use<'a> {
         self.owned
@@ -363,6 +277,22 @@ impl World {
             let owner = state.owner.clone();
             if let Some(deployment) = owner.and_then(|owner| self.deployments.get_mut(&owner)) {
                 deployment.sets.insert(Uid::clone(&uid));
+                // Who makes a set of a template has seen it in a spec.
+                let of_template = deployment
+                    .specs
+                    .all()
+                    .flatten()
+                    .filter(|spec| spec.template.same_pods(&object.spec.template));
+                if let (None, Some(process), Some(seen)) = (
+                    &before,
+                    step.process,
+                    of_template.map(|spec| spec.generation).min(),
+                ) {
+                    let owner = Uid::clone(&deployment.uid);
+                    let known = self.processes.entry(process).or_default();
+                    let seen = (step.moment.at, seen);
+                    known.seen.entry(owner).or_default().push(seen);
+                }
             }
             if reselects || before.is_none() {
                 self.recount(step, &uid);

@@ -8,7 +8,7 @@ use ironkeel_plan::pod::{Phase, Pod};
 use ironkeel_plan::workload::{Deployment, ReplicaSet};
 use ironkeel_runtime::resource::Resource;
 
-use super::{Limits, Moment, Step, Timeline};
+use super::{Horizon, Limits, Moment, Step, Timeline};
 
 /// Identity of an object.
 pub(crate) type Uid = Arc<str>;
@@ -115,8 +115,6 @@ pub(crate) struct SetState {
     /// The most pods that were ready at one time.
     pub(crate) most_ready: i64,
     pub(crate) reselected: bool,
-    /// Available pods by its status, as far as its size keeps them.
-    pub(crate) kept: Timeline<i64>,
     /// The size by the last write of the controllers, and when somebody else changed it.
     pub(crate) own_size: i64,
     pub(crate) resized_by_others: Option<Moment>,
@@ -142,7 +140,6 @@ impl SetState {
             adopted: 0,
             most_ready: 0,
             reselected: false,
-            kept: Timeline::default(),
             own_size: if ours { size(object) } else { 0 },
             resized_by_others: (!ours).then_some(step.moment),
             made_by_us: ours,
@@ -163,8 +160,6 @@ impl SetState {
                 deleting: meta.is_deleting(),
             },
         );
-        self.kept
-            .push(step.moment, available(object).clamp(0, size(object)));
         let ours = step.process.is_some() && !step.late;
         if size(&before) != size(object) {
             if ours {
@@ -193,7 +188,6 @@ impl SetState {
                 deleting: true,
             },
         );
-        self.kept.push(moment, 0);
     }
 
     pub(super) fn count(&mut self, moment: Moment, active: i64, counted: i64, ready: i64) {
@@ -205,6 +199,20 @@ impl SetState {
         };
         self.most_ready = self.most_ready.max(now.ready);
         self.counts.push(moment, now);
+    }
+
+    /// The fewest and the most ready pods that somebody with this horizon may see.
+    pub(crate) fn ready(&self, horizon: Horizon) -> (i64, i64) {
+        let seen = self.counts.since(horizon).map(|counts| counts.ready);
+        seen.fold((i64::MAX, 0), |(least, most), ready| {
+            (least.min(ready), most.max(ready))
+        })
+    }
+
+    /// The largest size that somebody with this horizon may see.
+    pub(crate) fn largest(&self, horizon: Horizon) -> i64 {
+        let sizes = self.specs.since(horizon).map(|spec| spec.replicas);
+        sizes.max().unwrap_or(0)
     }
 
     /// Pods now.
@@ -277,9 +285,4 @@ impl DeploymentState {
 /// `spec.replicas` of a set.
 pub(crate) fn size(set: &ReplicaSet) -> i64 {
     i64::from(set.spec.replicas.unwrap_or(1)).max(0)
-}
-
-/// `status.availableReplicas` of a set.
-pub(crate) fn available(set: &ReplicaSet) -> i64 {
-    i64::from(set.status.available_replicas)
 }

@@ -64,6 +64,11 @@ impl<T: PartialEq> Timeline<T> {
         })
     }
 
+    /// All values, newest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().rev().map(|(_, value)| value)
+    }
+
     /// Whether there was a value at the horizon already.
     pub(crate) fn is_known(&self, horizon: Horizon) -> bool {
         self.entries
