@@ -5,13 +5,16 @@
 
 mod access;
 mod bench;
+mod bugs;
 mod conformance;
+mod crash;
 mod examples;
 mod generate;
 mod image;
 mod progress;
 mod release;
 mod shell;
+mod sim;
 mod status;
 mod test;
 mod tidy;
@@ -76,6 +79,20 @@ enum Command {
     /// cases against Ironkeel's kinds and upstream's, upstream's unmodified e2e.test in native mode, and helm test.
     /// Logs lie in target/test-logs.
     Test(test::Flags),
+    /// Run the real controllers on a model of the API server, with faults, and check every commit
+    ///
+    /// Deterministic: a finding names its seed and prints the smallest history that shows it. `--help` behind it names the
+    /// flags of the simulator.
+    Sim(sim::Flags),
+    /// Put deliberate bugs into a copy of the product and check that the simulator finds each
+    ///
+    /// The bugs are the patches in tests/sim/bugs. Ends with a table; exits 1 if one is not found.
+    Bugs(bugs::Flags),
+    /// Kill the manager at every one of its writes to a real API server, and check what it leaves behind
+    ///
+    /// Every k of a create, a rolling update and a delete, with every fault of a proxy between the two; the same for
+    /// kube-controller-manager as the control. `--help` behind it names the flags of the campaign. Reports lie in target/crash.
+    Crash(crash::Flags),
     /// Run upstream's unmodified e2e.test against the cluster that is up
     ///
     /// In native mode kube-controller-manager runs without its deployment, replicaset and replicationcontroller loops,
@@ -121,8 +138,11 @@ fn run(command: Command, screen: &Screen) -> Result<bool> {
         }
         Command::Image => print_image(screen)?,
         Command::Generate { check } => generate::run(check)?,
+        Command::Sim(flags) => return sim::command(&flags, screen),
+        Command::Bugs(flags) => return bugs::command(&flags, screen),
         Command::Test(flags) => return test::command(&flags, screen),
         Command::Conformance(flags) => return conformance::command(&flags, screen),
+        Command::Crash(flags) => return crash::command(&flags, screen),
         Command::Bench(flags) => return bench::command(&flags, screen),
         Command::Tidy => {
             let findings = tidy::check()?;

@@ -4,7 +4,9 @@ mod bench;
 mod charts;
 mod cluster;
 mod counts;
+mod crash;
 mod runner;
+mod sim;
 mod sources;
 
 use std::thread;
@@ -45,12 +47,16 @@ enum Stage {
     Clippy,
     /// Unit and property tests
     Unit,
+    /// 1,000 seeds of every scenario on a model of the API server, and every fault at every step of those marked for it
+    Sim,
     /// cargo doc, no warnings
     Doc,
     /// helm lint and helm template with every set of values
     Charts,
     /// The race against kube-controller-manager in small: every scenario works, every write is counted
     Bench,
+    /// The manager is killed, and its requests fail, at a sample of its writes to a real API server
+    Crash,
     /// Our e2e against Ironkeel's kinds
     E2e,
     /// Our e2e against upstream's kinds
@@ -82,7 +88,7 @@ impl Stage {
 
     /// Whether it uses upstream's programs.
     const fn needs_programs(self) -> bool {
-        self.needs_cluster() || matches!(self, Self::Charts | Self::Bench)
+        self.needs_cluster() || matches!(self, Self::Charts | Self::Bench | Self::Crash)
     }
 }
 
@@ -119,6 +125,9 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
                 sources::unit(stage, filter, flags.quick)
             });
         }
+        if wanted(Stage::Sim) {
+            runner.run("sim", sim::gate);
+        }
         if wanted(Stage::Doc) {
             runner.run("doc", sources::doc);
         }
@@ -140,6 +149,9 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
                 }
                 if wanted(Stage::Bench) {
                     runner.run("bench", bench::smoke);
+                }
+                if wanted(Stage::Crash) {
+                    runner.run("crash", crash::sample);
                 }
                 if stages.iter().any(|stage| stage.needs_cluster()) {
                     run_on_cluster(&mut runner, &stages, filter, flags.keep);

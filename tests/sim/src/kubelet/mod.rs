@@ -49,6 +49,7 @@ pub struct Settings {
 }
 
 impl Settings {
+    #[must_use]
     /// Nodes that do everything at once: what a failure is shrunk to.
     pub fn flat(&self) -> Self {
         Self {

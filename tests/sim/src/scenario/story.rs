@@ -169,8 +169,12 @@ pub enum Deed {
     Delete(Target, Propagation),
     /// Deletes a live pod with the label `app`: the one of this number by name, modulo their count.
     DeletePod(String, usize),
-    /// Gives such a pod labels, by merge patch: the old value of `app` is remembered as `was`.
+    /// Gives such a pod labels, by merge patch.
     Relabel(String, usize, Value),
+    /// Changes the newest set of a Deployment by JSON merge patch, behind the Deployment's back.
+    MergeOwned(Target, Value),
+    /// Deletes an empty old set of a Deployment and makes an object of somebody else under its name.
+    Usurp(Target),
 }
 
 impl fmt::Display for Deed {
@@ -198,6 +202,10 @@ impl fmt::Display for Deed {
             Self::Relabel(app, number, labels) => {
                 write!(f, "label pod {number} of app={app} {labels}")
             }
+            Self::MergeOwned(target, patch) => {
+                write!(f, "patch the newest set of {target} {patch}")
+            }
+            Self::Usurp(target) => write!(f, "take the name of an old set of {target}"),
         }
     }
 }
