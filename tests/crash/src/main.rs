@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use ironkeel_crash::campaign::{self, Choice, Results};
 use ironkeel_crash::cluster::Cluster;
@@ -18,6 +18,7 @@ use ironkeel_crash::screen::Screen;
 use ironkeel_crash::subject::{Program, Subject};
 use ironkeel_testbed::{ProgramSet, Programs, Progress};
 use jiff::Zoned;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -43,7 +44,15 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
         .enable_all()
         .build()
         .context("starting tokio")?;
-    let results = runtime.block_on(carry_out(flags, &folder, &mut cluster, screen))?;
+    // An interrupt ends the campaign in order, for the API server would go on without it.
+    let results = runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            results = carry_out(flags, &folder, &mut cluster, screen) => results,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("asked to end"),
+        }
+    })?;
     drop(cluster);
 
     let command: Vec<String> = std::env::args().skip(1).collect();

@@ -29,6 +29,8 @@ pub struct Managers<'a> {
     /// What was committed when each process started: it lists after that.
     starts: Vec<u64>,
     running: Vec<Running>,
+    /// Processes that ended while writes of theirs were under way.
+    leaving: Vec<Gate>,
     /// When all that has to watch did.
     ready_since: Option<Instant>,
     ended_alone: Vec<String>,
@@ -61,6 +63,7 @@ impl<'a> Managers<'a> {
             wanted,
             starts: Vec::new(),
             running: Vec::new(),
+            leaving: Vec::new(),
             ready_since: None,
             ended_alone: Vec::new(),
         };
@@ -100,6 +103,14 @@ impl<'a> Managers<'a> {
                     last_words(&ended.log)
                 ));
             }
+            self.leaving.push(ended.gate);
+        }
+        // A successor that listed before the last write of the dead was carried out cannot know of it, and nothing that
+        // it does could be held against it. In a cluster the start of a container, or the lease, takes longer than that.
+        self.leaving.retain(|gate| !gate.is_idle());
+        if !self.leaving.is_empty() {
+            self.ready_since = None;
+            return Ok(None);
         }
         while self.running.len() < self.wanted as usize {
             self.ready_since = None;

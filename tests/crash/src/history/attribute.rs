@@ -58,6 +58,13 @@ fn writer(seen: &Seen, before: Option<&Value>, ledger: &Ledger) -> Writer {
     if !was_bound && object["spec"]["nodeName"].is_string() {
         return Writer::Scheduler;
     }
+    // The server carries out the kubelet's delete in two steps: the grace ends, then the pod goes.
+    let was_deleted = before["metadata"]["deletionTimestamp"].is_string();
+    let grace_is_over = object["metadata"]["deletionGracePeriodSeconds"] == 0;
+    if was_deleted && grace_is_over && ledger.removed(text(object, "uid")) == Some(Writer::Kubelet)
+    {
+        return Writer::Kubelet;
+    }
     let meta = |field: &str| (&before["metadata"][field], &object["metadata"][field]);
     let by_collector = ["deletionTimestamp", "finalizers", "ownerReferences"]
         .into_iter()
@@ -99,7 +106,9 @@ mod tests {
         ledger.note(&Writer::Kubelet, &Method::DELETE, &status);
 
         let pod = |node: Option<&str>, deleted: Option<&str>| {
-            json!({ "metadata": { "namespace": "a", "name": "p", "uid": "u", "deletionTimestamp": deleted },
+            let grace = deleted.map(|deleted| if deleted == "now" { 0 } else { 30 });
+            json!({ "metadata": { "namespace": "a", "name": "p", "uid": "u", "deletionTimestamp": deleted,
+                                  "deletionGracePeriodSeconds": grace },
                     "spec": { "nodeName": node } })
         };
         let history = [
@@ -107,7 +116,8 @@ mod tests {
             seen(6, pod(Some("n"), None), false),
             seen(7, pod(Some("n"), None), false),
             seen(8, pod(Some("n"), Some("t")), false),
-            seen(9, pod(Some("n"), Some("t")), true),
+            seen(9, pod(Some("n"), Some("now")), false),
+            seen(10, pod(Some("n"), Some("now")), true),
         ];
         let commits = commits(&history, &ledger);
         let writers: Vec<&Writer> = commits.iter().map(|commit| &commit.writer).collect();
@@ -118,11 +128,12 @@ mod tests {
                 &Writer::Scheduler,
                 &Writer::Kubelet,
                 &Writer::GarbageCollector,
+                &Writer::Kubelet,
                 &Writer::Kubelet
             ]
         );
-        assert!(commits[0].before.is_none() && commits[4].after.is_none());
-        assert_eq!(commits[4].before, commits[3].after);
+        assert!(commits[0].before.is_none() && commits[5].after.is_none());
+        assert_eq!(commits[5].before, commits[4].after);
     }
 
     #[test]

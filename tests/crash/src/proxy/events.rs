@@ -1,5 +1,6 @@
-//! The answer of a watch, line by line, so that a fault finds its event.
+//! The answer of a watch, event by event, so that a fault finds the one it is for.
 
+use std::collections::VecDeque;
 use std::io;
 
 use bytes::{Bytes, BytesMut};
@@ -7,9 +8,10 @@ use futures::stream::{Stream, unfold};
 use http_body_util::BodyExt;
 
 use super::answer;
+use super::wire::{Encoding, take_events};
 use crate::fault::Fault;
 
-/// What becomes of one line of a watch.
+/// What becomes of one event of a watch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Passage {
     /// It is handed on.
@@ -20,54 +22,42 @@ pub(super) enum Passage {
     Break(Bytes),
 }
 
-/// What a fault does to a line.
-pub(super) fn passage(fault: Option<Fault>, line: &[u8]) -> Passage {
+/// What a fault does to an event.
+pub(super) fn passage(fault: Option<Fault>, encoding: Encoding, event: &[u8]) -> Passage {
     match fault {
         Some(Fault::WatchClose) => Passage::End(None),
-        Some(Fault::WatchGone) => Passage::End(Some(answer::gone_event())),
-        Some(Fault::WatchCut) => Passage::Break(Bytes::copy_from_slice(&line[..line.len() / 2])),
+        Some(Fault::WatchGone) => Passage::End(Some(answer::gone_event(encoding))),
+        Some(Fault::WatchCut) => Passage::Break(Bytes::copy_from_slice(&event[..event.len() / 2])),
         _ => Passage::Pass,
     }
 }
 
-/// Whether the line is an event of an object. Bookmarks come when the server likes, so counting them would let the numbers
-/// of two runs drift apart.
-pub(super) fn is_event(line: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(&line[..line.len().min(40)]);
-    ["ADDED", "MODIFIED", "DELETED"]
-        .iter()
-        .any(|kind| text.contains(&format!("\"type\":\"{kind}\"")))
-}
-
-/// The lines that are complete in `buffer`, taken out of it with their ends.
-pub(super) fn take_lines(buffer: &mut BytesMut) -> Vec<Bytes> {
-    let mut lines = Vec::new();
-    while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-        lines.push(buffer.split_to(end + 1).freeze());
-    }
-    lines
-}
-
 struct State<B, F> {
+    encoding: Encoding,
     body: B,
     judge: F,
     buffer: BytesMut,
-    ready: std::collections::VecDeque<io::Result<Bytes>>,
+    ready: VecDeque<io::Result<Bytes>>,
     ended: bool,
 }
 
-/// Hands on the lines of `body` as `judge` says.
-pub(super) fn filter<B, F>(body: B, judge: F) -> impl Stream<Item = io::Result<Bytes>>
+/// Hands on the events of `body` as `judge` says.
+pub(super) fn filter<B, F>(
+    encoding: Encoding,
+    body: B,
+    judge: F,
+) -> impl Stream<Item = io::Result<Bytes>>
 where
     B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
-    F: FnMut(&[u8]) -> Passage,
+    F: FnMut(&Bytes) -> Passage,
 {
     let state = State {
+        encoding,
         body,
         judge,
         buffer: BytesMut::new(),
-        ready: std::collections::VecDeque::new(),
+        ready: VecDeque::new(),
         ended: false,
     };
     unfold(state, |mut state| async move {
@@ -102,12 +92,12 @@ where
     })
 }
 
-impl<B, F: FnMut(&[u8]) -> Passage> State<B, F> {
+impl<B, F: FnMut(&Bytes) -> Passage> State<B, F> {
     fn take(&mut self, data: &[u8]) {
         self.buffer.extend_from_slice(data);
-        for line in take_lines(&mut self.buffer) {
-            match (self.judge)(&line) {
-                Passage::Pass => self.ready.push_back(Ok(line)),
+        for event in take_events(self.encoding, &mut self.buffer) {
+            match (self.judge)(&event) {
+                Passage::Pass => self.ready.push_back(Ok(event)),
                 Passage::End(last) => {
                     self.ready.extend(last.map(Ok));
                     self.ended = true;
@@ -131,63 +121,67 @@ mod tests {
     use futures::StreamExt;
     use http_body_util::StreamBody;
 
+    use super::super::wire::{framed, is_counted};
     use super::*;
 
-    fn lines(chunks: &[&str], fault: Fault, at: usize) -> Vec<Result<String, io::ErrorKind>> {
+    type Handed = Vec<Result<Bytes, io::ErrorKind>>;
+
+    /// What is handed on of `chunks` when `fault` strikes the event `at`.
+    fn handed(encoding: Encoding, chunks: &[&[u8]], fault: Fault, at: usize) -> Handed {
         let frames: Vec<_> = chunks
             .iter()
-            .map(|chunk| {
-                let data = Bytes::copy_from_slice(chunk.as_bytes());
-                Ok::<_, io::Error>(http_body::Frame::data(data))
-            })
+            .map(|chunk| Ok::<_, io::Error>(http_body::Frame::data(Bytes::copy_from_slice(chunk))))
             .collect();
         let mut seen = 0;
-        let judge = move |line: &[u8]| {
-            seen += usize::from(is_event(line));
-            passage((is_event(line) && seen == at).then_some(fault), line)
+        let judge = move |event: &Bytes| {
+            let counted = is_counted(encoding, event);
+            seen += usize::from(counted);
+            passage((counted && seen == at).then_some(fault), encoding, event)
         };
         let body = StreamBody::new(futures::stream::iter(frames));
         futures::executor::block_on(
-            filter(body, judge)
-                .map(|item| {
-                    item.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-                        .map_err(|error| error.kind())
-                })
+            filter(encoding, body, judge)
+                .map(|item| item.map_err(|error| error.kind()))
                 .collect(),
         )
     }
 
-    const ADDED: &str = "{\"type\":\"ADDED\",\"object\":{}}\n";
-    const BOOKMARK: &str = "{\"type\":\"BOOKMARK\",\"object\":{}}\n";
+    fn samples() -> [(Encoding, Bytes, Bytes); 2] {
+        let line = |kind: &str| Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{{}}}}\n"));
+        let frame = |kind: &str| framed(kind, Bytes::from_static(b"k8s\0"));
+        [
+            (Encoding::Json, line("ADDED"), line("BOOKMARK")),
+            (Encoding::Protobuf, frame("ADDED"), frame("BOOKMARK")),
+        ]
+    }
 
     #[test]
-    fn lines_survive_whatever_way_they_are_cut_into_frames() {
-        let whole = format!("{ADDED}{BOOKMARK}{ADDED}");
-        for cut in 1..whole.len() {
-            let (left, right) = whole.split_at(cut);
-            let handed: Vec<String> = lines(&[left, right], Fault::WatchGone, 9)
-                .into_iter()
-                .map(Result::unwrap)
-                .collect();
-            assert_eq!(handed.concat(), whole);
+    fn events_survive_whatever_way_they_are_cut_into_frames() {
+        for (encoding, added, bookmark) in samples() {
+            let whole = [&added[..], &bookmark, &added].concat();
+            for cut in 1..whole.len() {
+                let (left, right) = whole.split_at(cut);
+                let handed: Vec<Bytes> = handed(encoding, &[left, right], Fault::WatchGone, 9)
+                    .into_iter()
+                    .map(Result::unwrap)
+                    .collect();
+                assert_eq!(handed.concat(), whole);
+            }
         }
     }
 
     #[test]
     fn a_fault_finds_its_event() {
-        let chunks = [ADDED, BOOKMARK, ADDED, ADDED];
-        let close = lines(&chunks, Fault::WatchClose, 2);
-        assert_eq!(close, [Ok(ADDED.to_owned()), Ok(BOOKMARK.to_owned())]);
-        let gone = lines(&chunks, Fault::WatchGone, 1);
-        assert_eq!(gone.len(), 1);
-        let text = gone[0].as_ref().unwrap();
-        assert!(
-            text.contains("\"ERROR\"") && text.contains("410") && text.ends_with('\n'),
-            "{text}"
-        );
-        let cut = lines(&chunks, Fault::WatchCut, 2);
-        assert_eq!(cut.len(), 4);
-        assert_eq!(cut[2], Ok(ADDED[..ADDED.len() / 2].to_owned()));
-        assert_eq!(cut[3], Err(io::ErrorKind::ConnectionReset));
+        for (encoding, added, bookmark) in samples() {
+            let chunks = [&added[..], &bookmark, &added, &added];
+            let close = handed(encoding, &chunks, Fault::WatchClose, 2);
+            assert_eq!(close, [Ok(added.clone()), Ok(bookmark.clone())]);
+            let gone = handed(encoding, &chunks, Fault::WatchGone, 1);
+            assert_eq!(gone, [Ok(answer::gone_event(encoding))]);
+            let cut = handed(encoding, &chunks, Fault::WatchCut, 2);
+            assert_eq!(cut.len(), 4);
+            assert_eq!(cut[2], Ok(added.slice(..added.len() / 2)));
+            assert_eq!(cut[3], Err(io::ErrorKind::ConnectionReset));
+        }
     }
 }

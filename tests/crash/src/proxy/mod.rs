@@ -2,15 +2,15 @@
 //!
 //! Each process of a manager gets a listener of its own, so that the proxy knows whose request it holds and nothing of a
 //! process that was killed is taken for its successor's. The managers speak plain HTTP/1.1 on the loopback; towards the
-//! server the proxy is the client, with its certificate. Requests pass untouched, whatever their encoding. Of answers to
-//! writes and watches the proxy has to know resourceVersions and events, so it asks for these in JSON, by the `Accept`
-//! header; clients go by the `Content-Type` that they get.
+//! server the proxy is the client, with its certificate. Requests and answers pass untouched, whatever their encoding. Of
+//! answers to writes and watches the proxy has to know resourceVersions and events, so it reads both JSON and protobuf.
 
 mod answer;
 mod asked;
 mod events;
 mod session;
 mod trigger;
+mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -196,6 +196,12 @@ impl Gate {
     /// Whether the proxy killed the process.
     pub fn is_dead(&self) -> bool {
         self.session.is_dead()
+    }
+
+    /// Whether no write of the process is on its way to the server or back. Of a process that was killed, none sets out
+    /// any more.
+    pub fn is_idle(&self) -> bool {
+        self.session.is_idle()
     }
 
     /// Kills the process: from here on it gets no answer, and what it still sent is dropped.

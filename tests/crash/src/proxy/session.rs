@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -14,10 +14,10 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use ironkeel_invariants::Writer;
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use super::answer::{self, Body};
 use super::asked::Asked;
+use super::wire::{self, Encoding};
 use super::{CONFINED, Proxy, events, kill_process};
 use crate::fault::{Applied, Fault};
 use crate::history::Deed;
@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub(super) pid: Mutex<Option<u32>>,
     pub(super) watched: Mutex<BTreeSet<String>>,
     dead: AtomicBool,
+    /// Writes that are on their way to the server or back.
+    under_way: AtomicUsize,
 }
 
 /// The server's whole answer to a write.
@@ -58,11 +60,16 @@ impl Session {
             pid: Mutex::default(),
             watched: Mutex::default(),
             dead: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
         }
     }
 
     pub(super) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.load(Ordering::SeqCst) == 0
     }
 
     pub(super) fn kill(&self) {
@@ -102,6 +109,7 @@ impl Session {
         body: Bytes,
         asked: Asked,
     ) -> io::Result<Response<Body>> {
+        let wished = Encoding::wished(&parts.headers);
         let (place, fault) = session.proxy.count(session.process, &asked, &body);
         match fault {
             Some(Fault::Kill(Applied::No)) => {
@@ -109,7 +117,9 @@ impl Session {
                 return Err(cut());
             }
             Some(Fault::Cut(Applied::No)) => return Err(cut()),
-            Some(Fault::Code(code, Applied::No)) => return Ok(answer::refuse(code, &asked.method)),
+            Some(Fault::Code(code, Applied::No)) => {
+                return Ok(answer::refuse(code, &asked.method, wished));
+            }
             _ => {}
         }
         let method = asked.method.clone();
@@ -117,7 +127,17 @@ impl Session {
         // server may have got, and its answer says who wrote.
         let answered = tokio::spawn({
             let session = session.clone();
-            async move { session.carry(parts, body, &asked, place).await }
+            async move {
+                session.under_way.fetch_add(1, Ordering::SeqCst);
+                // Asked again, for the process may have been killed since: what was counted before its end is dropped
+                // here, or is under way and seen as such.
+                let answered = match session.alive() {
+                    Ok(()) => session.carry(parts, body, &asked, place).await,
+                    Err(dead) => Err(dead),
+                };
+                session.under_way.fetch_sub(1, Ordering::SeqCst);
+                answered
+            }
         })
         .await
         .map_err(io::Error::other)??;
@@ -127,7 +147,7 @@ impl Session {
                 Err(cut())
             }
             Some(Fault::Cut(_)) => Err(cut()),
-            Some(Fault::Code(code, _)) => Ok(answer::refuse(code, &method)),
+            Some(Fault::Code(code, _)) => Ok(answer::refuse(code, &method, wished)),
             _ => {
                 session.alive()?;
                 let mut response = Response::new(answer::whole(answered.body));
@@ -141,19 +161,18 @@ impl Session {
     /// Takes a write to the server and notes what it says.
     async fn carry(
         &self,
-        mut parts: Parts,
+        parts: Parts,
         body: Bytes,
         asked: &Asked,
         place: usize,
     ) -> io::Result<Answered> {
-        ask_for_json(&mut parts);
         let response = self.send(parts, body).await?;
         let (mut head, body) = response.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         strip(&mut head.headers);
         let mut version = None;
         if head.status.is_success() && !asked.dry_run {
-            let reply: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let reply = wire::told(Encoding::of_answer(&head.headers), &body);
             let writer = Writer::Controller(self.process);
             self.proxy.0.ledger.note(&writer, &asked.method, &reply);
             if let Some(Deed::Stored(stored)) = Deed::read(&asked.method, &reply) {
@@ -173,7 +192,6 @@ impl Session {
         mut parts: Parts,
         asked: &Asked,
     ) -> io::Result<Response<Body>> {
-        ask_for_json(&mut parts);
         self.confine(&mut parts, asked)?;
         let response = self.send(parts, Bytes::new()).await?;
         let (mut head, body) = response.into_parts();
@@ -186,20 +204,21 @@ impl Session {
         }
         self.watched.lock().insert(asked.resource.clone());
         let (session, resource) = (self.clone(), asked.resource.clone());
-        let judge = move |line: &[u8]| {
-            let fault = events::is_event(line)
+        let encoding = Encoding::of_answer(&head.headers);
+        let judge = move |event: &Bytes| {
+            let fault = wire::is_counted(encoding, event)
                 .then(|| session.proxy.0.trigger.lock().event())
                 .flatten();
             if fault.is_some() {
                 // Until it comes again, the manager does not see everything.
                 session.watched.lock().remove(&resource);
             }
-            events::passage(fault, line)
+            events::passage(fault, encoding, event)
         };
-        let lines = events::filter(body, judge).map(|line| line.map(Frame::data));
+        let events = events::filter(encoding, body, judge).map(|event| event.map(Frame::data));
         Ok(Response::from_parts(
             head,
-            StreamBody::new(lines).boxed_unsync(),
+            StreamBody::new(events).boxed_unsync(),
         ))
     }
 
@@ -246,12 +265,6 @@ impl Session {
         let client = self.proxy.0.client.clone();
         client.send(request).await.map_err(io::Error::other)
     }
-}
-
-fn ask_for_json(parts: &mut Parts) {
-    parts
-        .headers
-        .insert(header::ACCEPT, HeaderValue::from_static("application/json"));
 }
 
 /// Removes what is about the connection to the server.

@@ -54,7 +54,7 @@ async fn ask(gate: &Gate, method: &str, path: &str, body: &[u8]) -> String {
         .await
         .unwrap();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: application/vnd.kubernetes.protobuf\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: application/json\r\n\
          Content-Type: application/vnd.kubernetes.protobuf\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
