@@ -33,7 +33,7 @@ const RETRY_PERIOD: Duration = Duration::from_secs(5);
 static FLAGS: LazyLock<RunFlags> = LazyLock::new(|| {
     // Flags with defaults alone always parse; a mistake would show in every test.
     let mut flags = Cli::parse_from(["ironkeel-controller-manager"]).run;
-    flags.service_account_namespace = NAMESPACE.to_owned();
+    NAMESPACE.clone_into(&mut flags.service_account_namespace);
     flags.election.leader_elect_lease_duration = LEASE;
     flags.election.leader_elect_renew_deadline = RENEW_DEADLINE;
     flags.election.leader_elect_retry_period = RETRY_PERIOD;
@@ -79,13 +79,14 @@ impl Manager {
             .enable_time()
             .start_paused(true)
             .build()?;
+        let born = start.at;
         let entered = runtime.enter();
         let (wire, started) = (Wire::new(), Instant::now());
         let stop = CancellationToken::new();
-        let ended = Arc::default();
+        let ended: Arc<Mutex<Option<Result<(), String>>>> = Arc::default();
         runtime.spawn({
             let (wire, stop, ended) = (wire.clone(), stop.clone(), Arc::clone(&ended));
-            let at = Duration::from_millis(start.at);
+            let at = Duration::from_millis(born);
             async move {
                 let end = live(&start, &wire, at, started, &stop).await;
                 *ended.lock() = Some(end.map_err(|error| format!("{error:#}")));
@@ -99,8 +100,8 @@ impl Manager {
             stop,
             ended,
             started,
-            born: start.at,
-            now: start.at,
+            born,
+            now: born,
         })
     }
 

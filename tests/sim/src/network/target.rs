@@ -96,10 +96,7 @@ mod tests {
             parts("/apis/apps/v1/namespaces/sim/replicasets/web/status"),
             ["replicasets", "web", "status"]
         );
-        assert_eq!(
-            parts("/openapi/v3/apis/apps.ironkeel.dev/v1"),
-            ["", "", ""]
-        );
+        assert_eq!(parts("/openapi/v3/apis/apps.ironkeel.dev/v1"), ["", "", ""]);
     }
 
     #[test]
@@ -115,7 +112,10 @@ mod tests {
     fn a_read_without_version_wants_the_newest_state() {
         for (path, newest) in [
             ("/api/v1/pods", true),
-            ("/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", true),
+            (
+                "/api/v1/pods?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+                true,
+            ),
             ("/api/v1/pods?resourceVersion=0", false),
             ("/api/v1/pods?watch=true&resourceVersion=7", false),
             ("/api/v1/namespaces/sim/pods/web", false),

@@ -58,7 +58,10 @@ mod tests {
         let result = panic::catch_unwind(|| panic!("seven {}", 7));
         assert!(result.is_err());
         let caught = panics.take();
-        assert!(caught.len() == 1 && caught[0].contains("seven 7") && caught[0].contains("panics.rs"), "{caught:?}");
+        assert!(
+            caught.len() == 1 && caught[0].contains("seven 7") && caught[0].contains("panics.rs"),
+            "{caught:?}"
+        );
         assert!(panics.take().is_empty());
     }
 }

@@ -304,11 +304,23 @@ fn failed(
 /// What an API server, or what lies before it, answers without having looked at the request.
 pub(super) fn refusal(code: u16) -> Response {
     let (reason, message) = match code {
-        404 => ("NotFound", "the server could not find the requested resource"),
-        409 => ("Conflict", "the object has been modified; please apply your changes to the latest version and try again"),
+        404 => (
+            "NotFound",
+            "the server could not find the requested resource",
+        ),
+        409 => (
+            "Conflict",
+            "the object has been modified; please apply your changes to the latest version and try again",
+        ),
         410 => ("Expired", "too old resource version"),
-        429 => ("TooManyRequests", "too many requests, please try again later"),
-        503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
+        429 => (
+            "TooManyRequests",
+            "too many requests, please try again later",
+        ),
+        503 => (
+            "ServiceUnavailable",
+            "the server is currently unable to handle the request",
+        ),
         504 => ("Timeout", "request timed out"),
         _ => ("InternalError", "an internal error occurred"),
     };

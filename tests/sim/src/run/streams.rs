@@ -91,7 +91,8 @@ impl World<'_> {
         self.queue
             .push(self.now + seconds * 1_000, Next::TimeOver(number));
         if bookmarks {
-            self.queue.push(self.now + BOOKMARKS, Next::Bookmark(number));
+            self.queue
+                .push(self.now + BOOKMARKS, Next::Bookmark(number));
         }
     }
 

@@ -6,6 +6,7 @@ use super::queue::Next;
 use super::world::{World, millis};
 use crate::fault::{Point, What};
 use crate::history;
+use crate::process::Manager;
 
 impl World<'_> {
     /// Faults for the write that was counted last.
@@ -105,7 +106,7 @@ impl World<'_> {
             link.late_until = link.late_until.max(until);
         }
         let process = link.number;
-        let at = link.process.as_ref().map_or(now, |process| process.now());
+        let at = link.process.as_ref().map_or(now, Manager::now);
         self.lasts_until(until);
         self.queue.push(
             at.max(now) + 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ironkeel_invariants::{Checker, Commit, Rules, Violation};
+use ironkeel_invariants::{Checker, Commit, Violation};
 use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::resource::{PODS, Resource};
 use jiff::Timestamp;
@@ -13,9 +13,10 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::config::{Counts, RunConfig};
+use super::knowledge;
 use super::panics::Panics;
 use super::queue::{Next, Queue};
-use super::rules::{Conduct, broken};
+use super::rules::{Conduct, broken, leeway};
 use super::streams::Stream;
 use crate::actor::Actor;
 use crate::api::{Api, Settings};
@@ -132,7 +133,7 @@ impl<'a> World<'a> {
             opened_streams: 0,
             commits,
             history,
-            checker: Checker::new(Rules::default()),
+            checker: Checker::new(leeway(&config.plan)),
             conduct: Conduct::default(),
             user,
             kubelet,
@@ -225,7 +226,11 @@ impl<'a> World<'a> {
 
     fn run_process(&mut self, replica: usize, horizon: u64) {
         let several = self.links.len() > 1;
-        let Some(process) = self.links.get_mut(replica).and_then(|link| link.process.as_mut()) else {
+        let Some(process) = self
+            .links
+            .get_mut(replica)
+            .and_then(|link| link.process.as_mut())
+        else {
             return;
         };
         let until = if several {
@@ -309,9 +314,9 @@ impl<'a> World<'a> {
         }
         if is_ours(commit) && commit.resource == PODS {
             let is_deleting = |object: &Option<Arc<serde_json::Value>>| {
-                object.as_ref().is_none_or(|object| {
-                    object.pointer("/metadata/deletionTimestamp").is_some()
-                })
+                object
+                    .as_ref()
+                    .is_none_or(|object| object.pointer("/metadata/deletionTimestamp").is_some())
             };
             self.counts.pods_created += u32::from(commit.before.is_none());
             self.counts.pods_deleted +=
@@ -358,12 +363,13 @@ impl<'a> World<'a> {
 
     /// What the actors wait for, where the run cannot go on without it.
     pub(super) fn unfinished(&self) -> Option<String> {
-        (!self.user.is_done()).then(|| format!("{}; {}", self.user.waits_for(), self.kubelet.waits_for()))
+        (!self.user.is_done())
+            .then(|| format!("{}; {}", self.user.waits_for(), self.kubelet.waits_for()))
     }
 
     /// What the invariants say of the end.
     pub(super) fn judged_by_checker(&self) -> Vec<Violation> {
-        self.checker.settled()
+        self.checker.settled_at(self.timestamp())
     }
 
     pub(super) fn start(&mut self, replica: usize) {
@@ -377,7 +383,7 @@ impl<'a> World<'a> {
         let started = Manager::start(Start {
             number,
             at: self.now,
-            seed: Dice::new(self.config.seed, &format!("process {number}")).next(),
+            seed: Dice::new(self.config.seed, &format!("process {number}")).draw(),
             mode: self.story.kinds.mode(),
             origin: ORIGIN,
             ahead: Arc::clone(&link.ahead),
@@ -387,14 +393,17 @@ impl<'a> World<'a> {
                 link.process = Some(process);
                 link.number = number;
                 self.counts.processes = number;
+                self.checker.started(number, self.api.version());
+                self.checker.started(number, self.api.version());
                 self.note(|| What::Process {
                     process: number,
                     text: format!("starts as replica {replica}"),
                 });
             }
-            Err(error) => self
-                .violations
-                .push(broken("simulator", format!("no runtime for a process: {error}"))),
+            Err(error) => self.violations.push(broken(
+                "simulator",
+                format!("no runtime for a process: {error}"),
+            )),
         }
     }
 
@@ -410,7 +419,8 @@ impl<'a> World<'a> {
         link.frozen = None;
         self.streams.retain(|_, stream| stream.process != number);
         let delay = self.dice.millis(RESTART);
-        self.queue.push(self.now + millis(delay), Next::Start(replica));
+        self.queue
+            .push(self.now + millis(delay), Next::Start(replica));
         self.note(|| What::Process {
             process: number,
             text,
