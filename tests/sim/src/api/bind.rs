@@ -46,7 +46,7 @@ impl State {
             return Err(status::conflict(
                 PODS,
                 name,
-                &super::update::storage_error(place, &why),
+                &super::update::storage_error(place, query.is_dry_run(), &why),
             ));
         }
         if object::is_deleting(&old.value) {

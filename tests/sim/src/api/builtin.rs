@@ -295,6 +295,15 @@ fn metadata_of_custom(object: &mut Value) {
     built_in_metadata(object);
 }
 
+pub(super) fn lease(object: &mut Value) {
+    plain(object);
+    if let Value::Object(fields) = object {
+        fields
+            .retain(|name, _| matches!(name.as_str(), "kind" | "apiVersion" | "metadata" | "spec"));
+    }
+    part(object, "spec");
+}
+
 pub(super) fn namespace(object: &mut Value) {
     plain(object);
     let name = super::object::name(object).to_owned();

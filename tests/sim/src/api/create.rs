@@ -64,7 +64,7 @@ impl State {
         ] {
             metadata.remove(field);
         }
-        let has_version = metadata.remove("resourceVersion").is_some();
+        let version = metadata.remove("resourceVersion");
         metadata.insert("uid".to_owned(), json!(uid));
         metadata.insert("creationTimestamp".to_owned(), json!(now));
         if strategy.namespaced {
@@ -105,8 +105,9 @@ impl State {
                 object: Some(&object),
             })?;
             self.check_quota(place, &object)?;
-            if has_version {
-                return Err(status::internal(
+            if version.is_some() && !query.is_dry_run() {
+                return Err(status::without_reason(
+                    500,
                     "resourceVersion should not be set on objects to be created",
                 ));
             }
@@ -116,7 +117,10 @@ impl State {
                     let is_deleting = object::is_deleting(&known.value);
                     return Err(status::already_exists(resource, &key.name, is_deleting));
                 }
-                None => return Ok(self.store_new(writer, place, query, &key, object)),
+                None => {
+                    object::put(object::metadata(&mut object), "resourceVersion", version);
+                    return Ok(self.store_new(writer, place, query, &key, object));
+                }
             }
         }
         Err(status::already_exists(

@@ -149,8 +149,14 @@ impl State {
         } else {
             self.delete_object(writer, place, &object, &options)?
         };
+        // Only who asks in the old way is told that the object is still there.
+        let code = if options.orphan_dependents == Some(false) {
+            202
+        } else {
+            200
+        };
         Ok(match step {
-            Step::Stays(object) => Response::new(200, object.text.clone()),
+            Step::Stays(object) => Response::new(code, object.text.clone()),
             Step::Waits(object) | Step::Gone(object) if place.strategy.returns_deleted => {
                 Response::new(200, object.text.clone())
             }
@@ -197,6 +203,20 @@ impl State {
             object::set_finalizers(&mut next, &finalizers);
         }
         let waits = !finalizers.is_empty();
+        let was_held = object::finalizers(&object.value).next().is_some();
+        if graceful.is_none()
+            && !waits
+            && was_held
+            && options.preconditions.resource_version.is_some()
+        {
+            // Upstream compares the version with that of an object that it never read.
+            let why = format!(
+                "Precondition failed: ResourceVersion in precondition: , ResourceVersion in object meta: {}",
+                object.version
+            );
+            let why = super::update::storage_error(place, options.is_dry_run(), &why);
+            return Err(status::conflict(place.strategy.resource, &key.name, &why));
+        }
         let is_dry_run = options.is_dry_run();
         let mut stored = Arc::clone(object);
         if graceful.is_some() || waits {

@@ -184,6 +184,7 @@ pub(super) static STRATEGIES: &[Strategy] = &[
         resource: LEASES,
         unconditional: false,
         create_on_update: true,
+        decode: builtin::lease,
         validate: validate::lease,
         ..BUILT_IN
     },

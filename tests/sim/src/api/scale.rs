@@ -45,7 +45,8 @@ impl State {
         }
         let name = place.name.unwrap_or_default();
         let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-        if replicas < 0 {
+        // A custom kind's own schema refuses them.
+        if replicas < 0 && !place.strategy.custom {
             let why = "must be greater than or equal to 0";
             let error = FieldError::invalid("spec.replicas", &replicas.into(), why);
             return Err(status::invalid("autoscaling", "Scale", name, &[error]));

@@ -98,16 +98,14 @@ impl Schema {
         object: &Value,
         old: Option<&Value>,
         status_only: bool,
-    ) -> Vec<FieldError> {
-        let mut errors = Vec::new();
+        errors: &mut Vec<FieldError>,
+    ) {
         for (name, node) in &self.root.properties {
             if status_only && name != "status" {
                 continue;
             }
             match object.get(name) {
-                Some(value) => {
-                    node.check(value, old.map(|old| &old[name.as_str()]), name, &mut errors)
-                }
+                Some(value) => node.check(value, old.map(|old| &old[name.as_str()]), name, errors),
                 None if self.root.required.contains(name) => {
                     errors.push(FieldError::required(name.as_str(), ""));
                 }
@@ -122,7 +120,7 @@ impl Schema {
             let why = "should be a non-negative integer";
             errors.push(FieldError::invalid(".spec.replicas", &replicas.into(), why));
         }
-        self.check_lists(object, &mut errors);
+        self.check_lists(object, errors);
         if errors.iter().any(|error| error.reason.blocks_rules()) {
             errors.push(FieldError::invalid(
                 "<nil>",
@@ -130,9 +128,8 @@ impl Schema {
                 "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
             ));
         } else {
-            self.root.check_rules(object, old, "", &mut errors);
+            self.root.check_rules(object, old, "", errors);
         }
-        errors
     }
 
     fn check_lists(&self, object: &Value, errors: &mut Vec<FieldError>) {

@@ -270,10 +270,15 @@ pub(super) fn too_large(asked: u64, current: u64) -> Response {
     answer
 }
 
-pub(super) fn internal(message: &str) -> Response {
-    let text = format!("Internal error occurred: {message}");
-    let details = json!({ "causes": [{ "message": message }] });
-    failure(500, "InternalError", &text, details)
+/// An error that the server did not expect.
+pub(super) fn without_reason(code: u16, message: &str) -> Response {
+    let mut answer = failure(code, "", message, Value::Null);
+    let mut body = answer.json();
+    if let Value::Object(fields) = &mut body {
+        fields.remove("reason");
+    }
+    answer.body = body.to_string().into();
+    answer
 }
 
 /// What a deletion of most kinds answers with.

@@ -31,20 +31,14 @@ impl State {
         let mut sent = read_object(place, request)?;
         check_fields(place, query, &sent)?;
         (place.strategy.decode)(&mut sent);
+        check_name(place, &sent)?;
         let wanted = place.name.unwrap_or_default();
-        let given = object::name(&sent);
-        if given != wanted {
-            return Err(status::bad_request(&format!(
-                "the name of the object ({given}) does not match the name on the URL ({wanted})"
-            )));
-        }
         let namespace = object::text(&sent, "namespace");
         if place.strategy.namespaced && !namespace.is_empty() && place.namespace != Some(namespace)
         {
-            return Err(status::bad_request(&format!(
-                "the namespace of the object ({namespace}) does not match the namespace on the request ({})",
-                place.namespace.unwrap_or_default()
-            )));
+            return Err(status::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
         }
         let Ok(old) = self.expect(place) else {
             if place.strategy.create_on_update && place.subresource.is_empty() {
@@ -56,7 +50,7 @@ impl State {
                     return Err(status::conflict(
                         resource,
                         wanted,
-                        &storage_error(place, &why),
+                        &storage_error(place, query.is_dry_run(), &why),
                     ));
                 }
                 return self.create_object(writer, place, query, sent);
@@ -72,7 +66,7 @@ impl State {
             return Err(status::conflict(
                 resource,
                 wanted,
-                &storage_error(place, &why),
+                &storage_error(place, query.is_dry_run(), &why),
             ));
         }
         self.update(writer, place, query, &old, sent)
@@ -99,6 +93,7 @@ impl State {
         };
         let mut new = apply_patch(place.strategy, request, Some(&old.value))?;
         (place.strategy.decode)(&mut new);
+        check_name(place, &new)?;
         self.update(writer, place, query, &old, new)
     }
 
@@ -178,6 +173,20 @@ impl State {
     }
 }
 
+/// An object keeps its name.
+fn check_name(place: &Place<'_>, object: &Value) -> Result<(), Response> {
+    let wanted = place.name.unwrap_or_default();
+    match object::name(object) {
+        "" => Err(status::bad_request(&format!(
+            "the name of the object ({wanted} based on URL) was undeterminable: name must be provided"
+        ))),
+        given if given != wanted => Err(status::bad_request(&format!(
+            "the name of the object ({given}) does not match the name on the URL ({wanted})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// A namespace stays until its own finalizers are gone as well.
 fn holds_namespace(strategy: &Strategy, new: &Value) -> bool {
     strategy.resource == super::resource::NAMESPACES
@@ -195,14 +204,15 @@ fn check_subresource(place: &Place<'_>) -> Result<(), Response> {
 }
 
 /// etcd's words for a precondition that is checked late.
-pub(super) fn storage_error(place: &Place<'_>, why: &str) -> String {
+pub(super) fn storage_error(place: &Place<'_>, is_dry_run: bool, why: &str) -> String {
     let resource = place.strategy.resource;
     let folder = match (place.strategy.custom, resource.plural) {
         (true, plural) => format!("{}/{plural}", resource.group),
         (false, "replicationcontrollers") => "controllers".to_owned(),
         (false, plural) => plural.to_owned(),
     };
-    let mut path = format!("/registry/{folder}");
+    let start = if is_dry_run { "" } else { "/registry" };
+    let mut path = format!("{start}/{folder}");
     for part in [place.namespace, place.name].into_iter().flatten() {
         path.push('/');
         path.push_str(part);

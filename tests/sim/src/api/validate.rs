@@ -13,23 +13,17 @@ pub(super) fn nothing(_: &Value, _: Option<&Value>, _: &str) -> Errors {
     Vec::new()
 }
 
-/// Metadata as every kind has it. `twice`: custom kinds are asked twice, which shows in the causes.
-pub(super) fn metadata(
-    new: &Value,
-    old: Option<&Value>,
-    name_rule: fn(&str) -> Vec<String>,
-) -> Errors {
+/// Metadata as every kind has it.
+fn metadata(new: &Value, name_rule: fn(&str) -> Vec<String>) -> Errors {
     let mut errors = Vec::new();
     let meta = &new["metadata"];
     let name = object::name(new);
     if let Some(prefix) = meta["generateName"].as_str() {
         // What is generated ends in letters, so a dash at the end of the prefix is no mistake.
-        let prefix_text = prefix.trim_end_matches('-');
-        let probe = if prefix_text.len() < prefix.len() {
-            format!("{prefix_text}a")
-        } else {
-            prefix.to_owned()
-        };
+        let mut probe = prefix.trim_end_matches('-').to_owned();
+        if probe.len() < prefix.len() {
+            probe.push('a');
+        }
         for why in name_rule(&probe) {
             errors.push(FieldError::invalid(
                 "metadata.generateName",
@@ -48,13 +42,15 @@ pub(super) fn metadata(
             errors.push(FieldError::invalid("metadata.name", &json!(name), &why));
         }
     }
-    labels(&meta["labels"], "metadata.labels", &mut errors);
-    for key in meta["annotations"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(key, _)| key)
-    {
+    contents(meta, &mut errors);
+    finalizers(new, &mut errors);
+    errors
+}
+
+/// What is judged both as new metadata and as a change of it.
+fn contents(meta: &Value, errors: &mut Errors) {
+    labels(&meta["labels"], "metadata.labels", errors);
+    for (key, _) in meta["annotations"].as_object().into_iter().flatten() {
         for why in names::qualified(&key.to_lowercase()) {
             errors.push(FieldError::invalid(
                 "metadata.annotations",
@@ -63,10 +59,16 @@ pub(super) fn metadata(
             ));
         }
     }
-    owners(meta, &mut errors);
-    finalizers(new, &mut errors);
-    if let Some(old) = old {
-        errors.extend(metadata_update(new, old));
+    owners(meta, errors);
+}
+
+/// Metadata of a built-in kind. What is found twice shows once there.
+fn of_kind(new: &Value, old: Option<&Value>, name_rule: fn(&str) -> Vec<String>) -> Errors {
+    let mut errors = metadata(new, name_rule);
+    for error in old.map(|old| metadata_update(new, old)).unwrap_or_default() {
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
     }
     errors
 }
@@ -165,6 +167,7 @@ fn metadata_update(new: &Value, old: &Value) -> Errors {
             );
         }
     }
+    contents(&new["metadata"], &mut errors);
     errors
 }
 
@@ -197,6 +200,8 @@ fn set_spec(new: &Value, old: Option<&Value>, owner: &str) -> Errors {
     let selector = &spec["selector"];
     if selector.is_null() {
         errors.push(FieldError::required("spec.selector", ""));
+        // No selector matches nothing.
+        template(&spec["template"], None, &mut errors);
     } else {
         check_selector(selector, &mut errors);
         let read: LabelSelector = serde_json::from_value(selector.clone()).unwrap_or_default();
@@ -205,7 +210,7 @@ fn set_spec(new: &Value, old: Option<&Value>, owner: &str) -> Errors {
             errors.push(FieldError::invalid("spec.selector", selector, why));
         }
         if read.check().is_ok() {
-            template(&spec["template"], &read, &mut errors);
+            template(&spec["template"], Some(&read), &mut errors);
         } else {
             errors.push(FieldError::invalid(
                 "spec.selector",
@@ -261,9 +266,12 @@ fn check_selector(selector: &Value, errors: &mut Errors) {
     }
 }
 
-fn template(template: &Value, selector: &LabelSelector, errors: &mut Errors) {
+fn template(template: &Value, selector: Option<&LabelSelector>, errors: &mut Errors) {
     let found = &template["metadata"]["labels"];
-    if !selector.is_empty() && !selector.matches(|key| found.get(key)?.as_str()) {
+    let is_met = selector.is_some_and(|selector| {
+        selector.is_empty() || selector.matches(|key| found.get(key)?.as_str())
+    });
+    if !is_met {
         let why = "`selector` does not match template `labels`";
         errors.push(FieldError::invalid(
             "spec.template.metadata.labels",
@@ -493,8 +501,22 @@ fn compare_counts(status: &Value, names: &[&str], errors: &mut Errors) {
     }
 }
 
+/// Metadata of a built-in kind, whose finalizers need a domain.
+fn built_in(new: &Value, old: Option<&Value>) -> Errors {
+    let mut errors = of_kind(new, old, names::subdomain);
+    for (at, finalizer) in object::finalizers(new).enumerate() {
+        let is_standard = ["kubernetes", object::ORPHAN, object::FOREGROUND].contains(&finalizer);
+        if !finalizer.contains('/') && !is_standard {
+            let field = format!("metadata.finalizers[{at}]");
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(field, &json!(finalizer), why));
+        }
+    }
+    errors
+}
+
 pub(super) fn replica_set(new: &Value, old: Option<&Value>, subresource: &str) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
+    let mut errors = built_in(new, old);
     errors.extend(match subresource {
         "status" => set_status(new),
         _ => set_spec(new, old, "ReplicaSet"),
@@ -503,7 +525,7 @@ pub(super) fn replica_set(new: &Value, old: Option<&Value>, subresource: &str) -
 }
 
 pub(super) fn deployment(new: &Value, old: Option<&Value>, subresource: &str) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
+    let mut errors = built_in(new, old);
     errors.extend(match (subresource, old) {
         ("status", Some(old)) => deployment_status(new, old),
         _ => set_spec(new, old, "Deployment"),
@@ -516,7 +538,7 @@ pub(super) fn replication_controller(
     old: Option<&Value>,
     subresource: &str,
 ) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
+    let mut errors = built_in(new, old);
     if subresource == "status" {
         errors.extend(set_status(new));
         return errors;
@@ -537,7 +559,7 @@ pub(super) fn replication_controller(
     } else {
         let read: LabelSelector = serde_json::from_value(selector.clone()).unwrap_or_default();
         let before = errors.len();
-        template(&spec["template"], &read, &mut errors);
+        template(&spec["template"], Some(&read), &mut errors);
         for error in errors.iter_mut().skip(before) {
             error.body = error.body.replace(
                 "in ReplicaSet is not Supported",
@@ -557,21 +579,42 @@ pub(super) fn custom_deployment(new: &Value, old: Option<&Value>, subresource: &
 }
 
 fn custom(schema: &schema::Schema, new: &Value, old: Option<&Value>, subresource: &str) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
-    if old.is_some() {
-        // The server looks at the metadata of a custom kind twice, and says so.
-        errors.extend(errors.clone());
-    }
-    errors.extend(schema.validate(new, old, subresource == "status"));
+    let mut errors = metadata(new, names::subdomain);
+    let is_status = subresource == "status";
+    let Some(old) = old else {
+        schema.validate(new, None, is_status, &mut errors);
+        return errors;
+    };
+    // What all kinds have in common is judged apart from what the kind says of the same change.
+    errors.extend(metadata_update(new, old));
+    let mut of_kind = metadata_update(new, old);
+    schema.validate(new, Some(old), is_status, &mut of_kind);
+    errors.extend(of_kind);
     errors
 }
 
 pub(super) fn pod(new: &Value, old: Option<&Value>, subresource: &str) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
+    let mut errors = built_in(new, old);
     if subresource == "status" {
         return errors;
     }
     pod_spec(&new["spec"], "spec", &mut errors);
+    let deadline = |pod: &Value| pod["spec"]["activeDeadlineSeconds"].as_i64();
+    if let Some(before) = old.and_then(deadline) {
+        let why = match deadline(new) {
+            None => "must not update from a positive integer to nil value",
+            Some(after) if after > before => "must be less than or equal to previous value",
+            Some(_) => "",
+        };
+        if !why.is_empty() {
+            let field = "spec.activeDeadlineSeconds";
+            errors.push(FieldError::invalid(
+                field,
+                &new["spec"]["activeDeadlineSeconds"],
+                why,
+            ));
+        }
+    }
     if let Some(old) = old
         && fixed_part(new) != fixed_part(old)
     {
@@ -602,15 +645,15 @@ fn fixed_part(pod: &Value) -> Value {
 }
 
 pub(super) fn namespace(new: &Value, old: Option<&Value>, _: &str) -> Errors {
-    metadata(new, old, names::label)
+    of_kind(new, old, names::label)
 }
 
 pub(super) fn resource_quota(new: &Value, old: Option<&Value>, _: &str) -> Errors {
-    metadata(new, old, names::subdomain)
+    of_kind(new, old, names::subdomain)
 }
 
 pub(super) fn lease(new: &Value, old: Option<&Value>, _: &str) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
+    let mut errors = of_kind(new, old, names::subdomain);
     let spec = &new["spec"];
     if spec["leaseDurationSeconds"]
         .as_i64()
@@ -638,7 +681,7 @@ pub(super) fn lease(new: &Value, old: Option<&Value>, _: &str) -> Errors {
 }
 
 pub(super) fn event(new: &Value, old: Option<&Value>, _: &str) -> Errors {
-    let mut errors = metadata(new, old, names::subdomain);
+    let mut errors = of_kind(new, old, names::subdomain);
     let namespace = new["involvedObject"]["namespace"]
         .as_str()
         .unwrap_or_default();
