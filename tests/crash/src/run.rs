@@ -171,13 +171,7 @@ impl World {
             converged_millis: last
                 .filter(|_| not_converged.is_none())
                 .map(|last| last.saturating_duration_since(acted).as_millis() as u64),
-            violations: judge(
-                program.mode,
-                &commits,
-                &proxy.writes(),
-                &starts,
-                not_converged.is_none(),
-            ),
+            violations: judge(&commits, &proxy.writes(), &starts, not_converged.is_none()),
             not_converged,
             differs: None,
             ended_alone,

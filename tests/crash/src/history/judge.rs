@@ -1,20 +1,19 @@
 //! Hands a history to the rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use http::Method;
-use ironkeel_invariants::{Asked, Checker, Commit, Rules, Writer};
-use ironkeel_plan::meta::Key;
+use ironkeel_invariants::{Checker, Commit, Rules};
 use jiff::Timestamp;
 
-use crate::family::Mode;
-use crate::fault::Fault;
 use crate::proxy::Write;
+
+/// The one rule that is judged on requests, in the words of perf-reliability.md, section 6.
+const PRECONDITION: &str = "G6-precondition";
 
 /// What broke a rule, by rule. `starts` are the processes, each with a version that it cannot be behind; `settled` says
 /// that the run ended complete and silent.
 pub fn judge(
-    mode: Mode,
     commits: &[Commit],
     writes: &[Write],
     starts: &[(u32, u64)],
@@ -31,9 +30,6 @@ pub fn judge(
         }
         broken.extend(checker.committed(commit));
     }
-    for asked in requests(mode, commits, writes) {
-        broken.extend(checker.asked(&asked));
-    }
     // What never settled is told as such, and would break every rule about the end.
     if settled {
         broken.extend(checker.settled_at(Timestamp::now()));
@@ -46,58 +42,63 @@ pub fn judge(
             .or_default()
             .push(text);
     }
+    let requests = without_uid(writes);
+    if !requests.is_empty() {
+        by_rule.insert(PRECONDITION.to_owned(), requests);
+    }
     by_rule
 }
 
-/// The requests as their sender knows them: those in JSON that were answered. What is in another encoding the proxy does
-/// not read.
-fn requests(mode: Mode, commits: &[Commit], writes: &[Write]) -> Vec<Asked> {
-    let committed: BTreeSet<u64> = commits.iter().map(|commit| commit.version).collect();
-    let mut told = BTreeSet::new();
+/// What a commit does not show: deletes and patches must name the UID of their object, so that they never meet another of
+/// the same name. Bodies in another encoding than JSON are not read, which spares the control.
+fn without_uid(writes: &[Write]) -> Vec<String> {
     writes
         .iter()
-        .filter_map(|write| {
-            // A write that changed nothing is answered with the version of an earlier one.
-            let made = write
-                .version
-                .filter(|version| committed.contains(version) && told.insert(*version));
-            let asked = &write.asked;
-            let resource = mode.resources().into_iter().find(|resource| {
-                resource.path(None, None, None) == format!("{}/{}", asked.prefix, asked.resource)
-            })?;
-            let (names, code) = (write.names?, code(write)?);
-            (!asked.dry_run).then(|| Asked {
-                at: write.answered.unwrap_or(Timestamp::UNIX_EPOCH),
-                writer: Writer::Controller(write.process),
-                method: method(&asked.method),
-                resource,
-                key: Key::new(
-                    asked.namespace.clone().unwrap_or_default(),
-                    asked.name.clone().unwrap_or_default(),
-                ),
-                names_uid: names.uid,
-                names_version: names.version,
-                code,
-                committed: made,
-            })
+        .filter(|write| {
+            let named = write.names.is_none_or(|names| names.uid);
+            matches!(write.asked.method, Method::DELETE | Method::PATCH) && !named
+        })
+        .map(|write| {
+            format!(
+                "process {}: {} names no UID",
+                write.process,
+                write.asked.line()
+            )
         })
         .collect()
 }
 
-/// The status that the sender was told, if it was told one.
-fn code(write: &Write) -> Option<u16> {
-    match write.fault {
-        None => write.code,
-        Some(Fault::Code(code, _)) => Some(code),
-        Some(_) => None,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
 
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        _ => "DELETE",
+    use super::*;
+    use crate::proxy::{Asked, Names};
+
+    #[test]
+    fn a_delete_without_a_uid_is_found() {
+        let write = |method: Method, names: Option<Names>| Write {
+            number: 1,
+            process: 1,
+            came: Instant::now(),
+            asked: Asked::read(&method, &"/api/v1/namespaces/a/pods/p".parse().unwrap()).unwrap(),
+            names,
+            code: Some(200),
+            version: None,
+            fault: None,
+        };
+        let names = |uid: bool| Some(Names { uid });
+        let writes = [
+            write(Method::DELETE, names(true)),
+            write(Method::DELETE, names(false)),
+            write(Method::PATCH, None),
+            write(Method::PUT, names(false)),
+        ];
+        assert_eq!(
+            without_uid(&writes),
+            ["process 1: DELETE pods/p names no UID"]
+        );
+        let broken = judge(&[], &writes, &[], false);
+        assert_eq!(broken.keys().collect::<Vec<_>>(), [PRECONDITION]);
     }
 }

@@ -121,24 +121,19 @@ impl Asked {
 pub struct Names {
     /// The UID of the object.
     pub uid: bool,
-    /// Its resourceVersion.
-    pub version: bool,
 }
 
 impl Names {
     /// Reads it from a body in JSON: an object, a merge patch, options of a delete, or a JSON patch.
     pub fn read(body: &[u8]) -> Option<Self> {
         let body: Value = serde_json::from_slice(body).ok()?;
-        let named = |field: &str| match &body {
-            Value::Array(operations) => operations.iter().any(|operation| {
-                operation["op"] == "test" && operation["path"] == format!("/metadata/{field}")
-            }),
-            _ => body["metadata"][field].is_string() || body["preconditions"][field].is_string(),
+        let uid = match &body {
+            Value::Array(operations) => operations
+                .iter()
+                .any(|operation| operation["op"] == "test" && operation["path"] == "/metadata/uid"),
+            _ => body["metadata"]["uid"].is_string() || body["preconditions"]["uid"].is_string(),
         };
-        Some(Self {
-            uid: named("uid"),
-            version: named("resourceVersion"),
-        })
+        Some(Self { uid })
     }
 }
 
@@ -246,25 +241,20 @@ mod tests {
 
     #[test]
     fn a_body_says_what_it_must_find() {
-        for (body, uid, version) in [
+        for (body, uid) in [
+            (r#"{"metadata":{"uid":"u","resourceVersion":"7"}}"#, true),
+            (r#"{"preconditions":{"uid":"u"}}"#, true),
             (
-                r#"{"metadata":{"uid":"u","resourceVersion":"7"}}"#,
-                true,
+                r#"[{"op":"test","path":"/metadata/uid","value":"u"}]"#,
                 true,
             ),
-            (r#"{"preconditions":{"uid":"u"}}"#, true, false),
             (
                 r#"[{"op":"test","path":"/metadata/resourceVersion","value":"7"}]"#,
                 false,
-                true,
             ),
-            (r#"{"spec":{}}"#, false, false),
+            (r#"{"spec":{}}"#, false),
         ] {
-            assert_eq!(
-                Names::read(body.as_bytes()),
-                Some(Names { uid, version }),
-                "{body}"
-            );
+            assert_eq!(Names::read(body.as_bytes()), Some(Names { uid }), "{body}");
         }
         assert_eq!(Names::read(b"k8s\0"), None);
     }

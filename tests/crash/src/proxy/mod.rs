@@ -21,7 +21,6 @@ use http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
 use kube::Client;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -62,8 +61,6 @@ pub struct Write {
     pub process: u32,
     /// When it came.
     pub came: Instant,
-    /// When it was answered.
-    pub answered: Option<Timestamp>,
     /// What it is about.
     pub asked: Asked,
     /// What it must find unchanged; `None` where its body is not JSON.
@@ -157,7 +154,6 @@ impl Proxy {
             number,
             process,
             came: Instant::now(),
-            answered: None,
             asked: asked.clone(),
             names: Names::read(body),
             code: None,
@@ -171,7 +167,6 @@ impl Proxy {
         if let Some(write) = self.0.writes.lock().get_mut(place) {
             write.code = Some(code.as_u16());
             write.version = version;
-            write.answered = Some(Timestamp::now());
         }
     }
 }
