@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::{conformance, generate, shell, workspace};
+use crate::{bugs, conformance, generate, shell, workspace};
 
 /// What tidy found.
 #[derive(Debug, Default)]
@@ -92,6 +92,10 @@ pub(crate) fn check() -> Result<Findings> {
     findings.rule(
         "the conformance table in README.md matches docs/conformance",
         conformance::stale_table(&root)?,
+    );
+    findings.rule(
+        "the deliberate bugs apply to the code as it is (`cargo xtask bugs`)",
+        bugs::stale()?,
     );
     findings.rule(
         "generated files match their sources (`cargo xtask generate`)",

@@ -1,0 +1,190 @@
+//! `cargo xtask bugs`: deliberate bugs in the product, one after the other, and whether the simulator finds each.
+//!
+//! The product's code carries no switch for them: each is a patch under tests/sim/bugs that is applied to a copy of the
+//! repository below target/.
+
+mod patch;
+mod report;
+mod scratch;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use ironkeel_testbed::{Outcome, Progress};
+
+use crate::progress::Screen;
+use crate::shell;
+
+use patch::Bug;
+use report::{Found, Row};
+use scratch::Scratch;
+
+pub(crate) use patch::stale;
+
+/// Seeds of each scenario within which a bug has to be found.
+const SEEDS: u64 = 1_000;
+/// Seeds whose every step is tried when random faults found nothing.
+const SEEDS_OF_STEPS: u64 = 1;
+
+/// Which bugs, and how hard to look for them.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Only these bugs, by name, separated by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Seeds of each scenario
+    #[arg(long, value_name = "N", default_value_t = SEEDS)]
+    seeds: u64,
+    /// Names the bugs and what is to find them
+    #[arg(long)]
+    list: bool,
+}
+
+/// Looks for every bug; whether each was found.
+pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
+    let bugs = wanted(patch::all()?, &flags.only)?;
+    if flags.list {
+        for bug in &bugs {
+            screen.say(&format!("{:28}{} ({})", bug.name, bug.broken, bug.finder));
+        }
+        return Ok(true);
+    }
+    let log = shell::fresh_log("bugs")?;
+    let scratch = Scratch::fresh()?;
+    let step = "look for bugs";
+    screen.start(step, Some(bugs.len() as u64));
+    let mut rows = Vec::new();
+    for (done, bug) in (0_u64..).zip(&bugs) {
+        screen.advance(step, done, &bug.name);
+        let row = look_for(bug, &scratch, flags.seeds, &log);
+        let row = row.with_context(|| format!("looking for {}", bug.name));
+        if row.is_err() {
+            screen.finish(step, Outcome::Failed);
+        }
+        let row = row?;
+        screen.say(&row.line());
+        rows.push(row);
+    }
+    let all_found = rows.iter().all(|row| row.found.is_some());
+    screen.finish(
+        step,
+        if all_found {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        },
+    );
+    screen.say(&report::table(&rows));
+    let found = rows.iter().filter(|row| row.found.is_some()).count();
+    screen.say(&format!("{found} of {} bugs found", rows.len()));
+    Ok(all_found)
+}
+
+fn wanted(mut bugs: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>> {
+    if only.is_empty() {
+        return Ok(bugs);
+    }
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| bugs.iter().all(|bug| bug.name != **name))
+    {
+        let known: Vec<&str> = bugs.iter().map(|bug| bug.name.as_str()).collect();
+        bail!("--only {unknown:?} is none of: {}", known.join(", "));
+    }
+    bugs.retain(|bug| only.contains(&bug.name));
+    Ok(bugs)
+}
+
+/// Builds the simulator with the bug and runs it until something is found.
+fn look_for(bug: &Bug, scratch: &Scratch, seeds: u64, log: &std::path::Path) -> Result<Row> {
+    let program = scratch.with(bug, |scratch| scratch.build(log))?;
+    let started = Instant::now();
+    let mut found = None;
+    for round in rounds(seeds) {
+        let mut sim = shell::command(&program);
+        sim.args(["--no-shrink"]).args(&round);
+        let mut output = Vec::new();
+        let ended = shell::run_logged(sim, log, &mut |line| output.push(line.to_owned()))?;
+        found = Found::first(&output);
+        if found.is_none() && !ended.status.success() {
+            bail!(
+                "the simulator failed without a finding:\n{}",
+                ended.last_words
+            );
+        }
+        if found.is_some() {
+            break;
+        }
+    }
+    Ok(Row {
+        name: bug.name.clone(),
+        broken: bug.broken.clone(),
+        found,
+        seconds: rounded(started.elapsed()),
+    })
+}
+
+/// Arguments of the runs, a few seeds of everything first: most bugs are found by the first seeds of some scenario.
+fn rounds(seeds: u64) -> Vec<Vec<String>> {
+    let mut rounds = Vec::new();
+    let mut from = 1;
+    let mut upto = 1;
+    while from <= seeds {
+        upto = (upto * 10).min(seeds);
+        rounds.push(vec![
+            "--from".to_owned(),
+            from.to_string(),
+            "--seeds".to_owned(),
+            (upto + 1 - from).to_string(),
+        ]);
+        from = upto + 1;
+    }
+    rounds.push(vec![
+        "--every-step".to_owned(),
+        "--seeds".to_owned(),
+        SEEDS_OF_STEPS.to_string(),
+    ]);
+    rounds
+}
+
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_seeds_come_before_many() {
+        let shown =
+            |seeds| -> Vec<String> { rounds(seeds).iter().map(|round| round.join(" ")).collect() };
+        assert_eq!(
+            shown(1_000),
+            [
+                "--from 1 --seeds 10",
+                "--from 11 --seeds 90",
+                "--from 101 --seeds 900",
+                "--every-step --seeds 1"
+            ]
+        );
+        assert_eq!(shown(5), ["--from 1 --seeds 5", "--every-step --seeds 1"]);
+    }
+
+    #[test]
+    fn a_bug_that_is_asked_for_must_exist() {
+        let bugs = || {
+            vec![Bug {
+                name: "a".into(),
+                broken: String::new(),
+                finder: String::new(),
+                path: "a.patch".into(),
+            }]
+        };
+        assert_eq!(wanted(bugs(), &[]).unwrap().len(), 1);
+        assert_eq!(wanted(bugs(), &["a".into()]).unwrap().len(), 1);
+        let error = wanted(bugs(), &["b".into()]).unwrap_err();
+        assert_eq!(error.to_string(), "--only \"b\" is none of: a");
+    }
+}

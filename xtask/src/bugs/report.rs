@@ -1,0 +1,149 @@
+//! What was found of each bug.
+
+/// The finding with the lowest seed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) rule: String,
+    pub(super) scenario: String,
+    /// 0 is the first run without faults.
+    pub(super) seed: u64,
+    /// Whether it took the enumeration of every step.
+    pub(super) every_step: bool,
+}
+
+impl Found {
+    /// Reads what the simulator printed.
+    pub(super) fn first(output: &[String]) -> Option<Self> {
+        let mut rule = None;
+        let mut every_step = false;
+        let mut all = Vec::new();
+        for line in output {
+            if let Some(found) = line.strip_prefix("FOUND ") {
+                // Of several in one run the first is the one to look at.
+                rule = rule.or_else(|| found.split_whitespace().next().map(str::to_owned));
+            } else if let Some(test) = line.strip_prefix("test ") {
+                every_step = test.starts_with("every-step/");
+            } else if let Some(command) = line.trim_start().strip_prefix("repeat: ") {
+                let word = |flag: &str| {
+                    let mut words = command.split_whitespace();
+                    words.find(|word| *word == flag)?;
+                    words.next().map(str::to_owned)
+                };
+                if let (Some(rule), Some(scenario), Some(seed)) = (
+                    rule.take(),
+                    word("--scenario"),
+                    word("--seed").and_then(|seed| seed.parse().ok()),
+                ) {
+                    all.push(Self {
+                        rule,
+                        scenario,
+                        seed,
+                        every_step,
+                    });
+                }
+            }
+        }
+        all.into_iter().min_by_key(|found| found.seed)
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) broken: String,
+    pub(super) found: Option<Found>,
+    pub(super) seconds: f64,
+}
+
+impl Row {
+    fn cells(&self) -> [String; 5] {
+        let (scenario, rule, seeds) = match &self.found {
+            None => ("-".to_owned(), "not found".to_owned(), "-".to_owned()),
+            Some(found) => {
+                let seeds = match (found.every_step, found.seed) {
+                    (true, seed) => format!("every step of seed {seed}"),
+                    (false, 0) => "0 (no faults)".to_owned(),
+                    (false, seed) => seed.to_string(),
+                };
+                (found.scenario.clone(), found.rule.clone(), seeds)
+            }
+        };
+        [
+            format!("`{}`: {}", self.name, self.broken),
+            scenario,
+            rule,
+            seeds,
+            format!("{:.1}", self.seconds),
+        ]
+    }
+
+    /// The row for people who wait.
+    pub(super) fn line(&self) -> String {
+        let [_, scenario, rule, seeds, seconds] = self.cells();
+        format!(
+            "{:28}{rule}, scenario {scenario}, seeds {seeds}, {seconds} s",
+            self.name
+        )
+    }
+}
+
+/// The table as ARCHITECTURE.md has it.
+pub(super) fn table(rows: &[Row]) -> String {
+    let mut lines = vec![
+        "| bug | scenario | found by | seeds | seconds |".to_owned(),
+        "|---|---|---|---|---|".to_owned(),
+    ];
+    lines.extend(
+        rows.iter()
+            .map(|row| format!("| {} |", row.cells().join(" | "))),
+    );
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_finding_of_the_lowest_seed_counts() {
+        let output: Vec<String> = [
+            "test create ... FAILED",
+            "",
+            "FOUND RS-replicas at 41: controller 2 creates pod x",
+            "FOUND convergence at 0: something else",
+            "  repeat: cargo xtask sim --scenario create --seed 7 --faults \"crash at write 3\" --history",
+            "test every-step/scale ... FAILED",
+            "FOUND G1-adopt at 9: y",
+            "  repeat: cargo xtask sim --scenario scale --seed 3 --faults \"\" --history",
+        ]
+        .map(str::to_owned)
+        .into();
+        let found = Found::first(&output).unwrap();
+        assert_eq!(
+            (
+                found.rule.as_str(),
+                found.scenario.as_str(),
+                found.seed,
+                found.every_step
+            ),
+            ("G1-adopt", "scale", 3, true)
+        );
+        assert_eq!(Found::first(&output[..5]).unwrap().rule, "RS-replicas");
+        assert_eq!(Found::first(&output[..1]), None);
+    }
+
+    #[test]
+    fn the_table_names_what_was_not_found() {
+        let row = Row {
+            name: "no-barrier".into(),
+            broken: "own writes are forgotten".into(),
+            found: None,
+            seconds: 2.0,
+        };
+        assert_eq!(
+            table(&[row]).lines().last(),
+            Some("| `no-barrier`: own writes are forgotten | - | not found | - | 2.0 |")
+        );
+    }
+}
