@@ -94,6 +94,21 @@ async fn controllers(
     }
     // Counts are as exact without waiting for the disk, and the smoke is to be quick.
     let cluster = Cluster::start(&out.join("cluster"), !flags.smoke).await?;
+    let pairs = about.pairs;
+    let results = move |gathered: Gathered| Results {
+        about: About {
+            minutes: started.elapsed().as_secs_f64() / 60.0,
+            ..about.clone()
+        },
+        probes: gathered.probes,
+        runs: gathered.runs,
+        failures: gathered.failures,
+    };
+    let (so_far, place) = (results.clone(), file.to_owned());
+    let save = Box::new(move |gathered: &Gathered| {
+        // What cannot be saved now is saved at the end, where a failure is an error.
+        let _ = store(&so_far(gathered.clone()), &place);
+    });
     let race = Race::new(
         cluster,
         Settings {
@@ -104,29 +119,17 @@ async fn controllers(
             },
             manager: flags.manager.clone(),
             logs,
-            pairs: about.pairs,
+            pairs,
             minutes: flags.minutes,
             repeats: !flags.smoke,
+            save,
         },
         screen,
     );
-    let results = |gathered: Gathered| Results {
-        about: About {
-            minutes: started.elapsed().as_secs_f64() / 60.0,
-            ..about.clone()
-        },
-        probes: gathered.probes,
-        runs: gathered.runs,
-        failures: gathered.failures,
-    };
-    let save = |gathered: &Gathered| {
-        // What cannot be saved now is saved at the end, where a failure is an error.
-        let _ = store(&results(gathered.clone()), file);
-    };
     tokio::select! {
         outcome = async {
             race.warm_up().await?;
-            race.run(wanted, &save).await;
+            race.run(wanted).await;
             anyhow::Ok(())
         } => outcome?,
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),

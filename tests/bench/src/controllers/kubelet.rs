@@ -5,6 +5,7 @@
 //! a kubelet, the one status write that makes a pod ready, at once, with a bounded number in flight, and the same for
 //! every side. Its requests are counted and taken away from the measured program's.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -37,22 +38,36 @@ impl Kubelet {
         let (api, failures) = (api.clone(), Arc::clone(&failed));
         let task = tokio::spawn(async move {
             let permits = Arc::new(Semaphore::new(IN_FLIGHT));
-            let mut lines = Box::pin(stream.lines());
-            while let Some(Ok(line)) = lines.next().await {
-                let Some(pod) = new_pod(&line) else { continue };
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                    break;
-                };
-                let (api, failures) = (api.clone(), Arc::clone(&failures));
-                let target = pods.clone().named(&pod).status();
-                tokio::spawn(async move {
-                    // A pod that was deleted in the meantime is none of its business.
-                    let result = api.patch(&target, Patch::Strategic, &ready()).await;
-                    if result.is_err() {
+            let mut known = BTreeSet::new();
+            let mut stream = stream;
+            loop {
+                let mut lines = Box::pin(stream.lines());
+                while let Some(Ok(line)) = lines.next().await {
+                    // A watch that begins again tells of pods that are ready already.
+                    let Some(pod) = new_pod(&line).filter(|pod| known.insert(pod.clone())) else {
+                        continue;
+                    };
+                    let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                        return;
+                    };
+                    let (api, failures) = (api.clone(), Arc::clone(&failures));
+                    let target = pods.clone().named(&pod).status();
+                    tokio::spawn(async move {
+                        // A pod that was deleted in the meantime is none of its business.
+                        let result = api.patch(&target, Patch::Strategic, &ready()).await;
+                        if result.is_err() {
+                            failures.fetch_add(1, Ordering::Relaxed);
+                        }
+                        drop(permit);
+                    });
+                }
+                match api.watch(&pods, false).await {
+                    Ok(again) => stream = again,
+                    Err(_) => {
                         failures.fetch_add(1, Ordering::Relaxed);
+                        return;
                     }
-                    drop(permit);
-                });
+                }
             }
         });
         Ok(Self { task, failed })

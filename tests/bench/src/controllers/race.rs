@@ -46,6 +46,7 @@ pub struct Race {
     pub deadline: Instant,
     /// Whether a pair is repeated where the machine changed its speed.
     pub repeats: bool,
+    save: Save,
     number: AtomicU32,
     gathered: Mutex<Gathered>,
 }
@@ -64,7 +65,12 @@ pub struct Settings {
     pub minutes: f64,
     /// Whether a pair is repeated where the machine changed its speed.
     pub repeats: bool,
+    /// Called after each pair, so that little is lost if the machine is.
+    pub save: Save,
 }
+
+/// Keeps what there is by now.
+pub type Save = Box<dyn Fn(&Gathered) + Send + Sync>;
 
 /// What a race has brought so far.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +95,7 @@ impl Race {
             pairs: settings.pairs,
             deadline: Instant::now() + Duration::from_secs_f64(settings.minutes * 60.0),
             repeats: settings.repeats,
+            save: settings.save,
             number: AtomicU32::new(0),
             gathered: Mutex::default(),
         }
@@ -196,23 +203,27 @@ impl Race {
         self.gathered.lock().failures.push(text);
     }
 
+    fn save(&self) {
+        (self.save)(&self.gathered());
+    }
+
     fn out_of_time(&self) -> bool {
         Instant::now() > self.deadline
     }
 
-    /// Runs the scenarios one after the other; `save` is called after each, so that little is lost if the machine is.
-    pub async fn run(&self, wanted: &[Scenario], save: &dyn Fn(&Gathered)) {
+    /// Runs the scenarios one after the other.
+    pub async fn run(&self, wanted: &[Scenario]) {
         let total: usize = wanted.iter().map(|scenario| self.size_of(*scenario)).sum();
         self.screen.total(total as u64);
         for scenario in wanted {
             let outcome = match scenario {
-                Scenario::Cached => self.with_population(save).await,
+                Scenario::Cached => self.with_population().await,
                 _ => self.pairs(*scenario, None).await,
             };
             if let Err(error) = outcome {
                 self.failed(scenario.name(), &error);
             }
-            save(&self.gathered());
+            self.save();
         }
     }
 
@@ -294,6 +305,7 @@ impl Race {
                 }
             }
             self.gathered.lock().runs.append(&mut runs);
+            self.save();
             if kept {
                 pair += 1;
             }
@@ -336,7 +348,7 @@ impl Race {
     }
 
     /// P8 to P10, on pods that are made once for each family.
-    async fn with_population(&self, save: &dyn Fn(&Gathered)) -> Result<()> {
+    async fn with_population(&self) -> Result<()> {
         for family in [Family::BuiltIn, Family::Ours] {
             let subjects: &[Subject] = match family {
                 Family::BuiltIn => &[Subject::Native, Subject::Upstream],
@@ -358,7 +370,7 @@ impl Race {
                     self.gathered.lock().runs.extend(runs);
                 }
             }
-            save(&self.gathered());
+            self.save();
             for subject in subjects {
                 let what = format!("P10, {}", subject.title());
                 self.screen.doing(&what);
@@ -375,7 +387,7 @@ impl Race {
             self.screen
                 .doing("deleting the pods that filled the caches");
             self.cluster.clear(&population.namespace).await?;
-            save(&self.gathered());
+            self.save();
         }
         Ok(())
     }

@@ -100,25 +100,30 @@ struct State {
     /// When pods were added, for those who ask when the first came.
     added: Vec<Instant>,
     most: usize,
+    gaps: usize,
     broken: Option<String>,
 }
 
 impl Tracker {
     /// Begins with what is there. `bodies`: see [`Api::watch`].
     pub async fn start(api: &Api, target: &Target, bodies: bool) -> Result<Self> {
-        let stream = api.watch(target, bodies).await?;
+        let mut stream = api.watch(target, bodies).await?;
         let state = Arc::new(Mutex::new(State::default()));
-        let shared = Arc::clone(&state);
+        let (api, target, shared) = (api.clone(), target.clone(), Arc::clone(&state));
         let task = tokio::spawn(async move {
-            let mut lines = Box::pin(stream.lines());
             let broken = loop {
-                let line = match lines.next().await {
-                    Some(Ok(line)) => line,
-                    Some(Err(error)) => break error.to_string(),
-                    None => break "the API server ended it".to_owned(),
-                };
-                if let Err(error) = shared.lock().take(&line) {
-                    break format!("{error:#}");
+                let mut lines = Box::pin(stream.lines());
+                while let Some(Ok(line)) = lines.next().await {
+                    if let Err(error) = shared.lock().take(&line) {
+                        shared.lock().broken = Some(format!("{error:#}"));
+                        return;
+                    }
+                }
+                // The API server drops a watcher that is too slow for it, as the bench is on a crowded machine.
+                shared.lock().start_over();
+                match api.watch(&target, bodies).await {
+                    Ok(again) => stream = again,
+                    Err(error) => break format!("{error:#}"),
                 }
             };
             shared.lock().broken = Some(broken);
@@ -175,6 +180,11 @@ impl Tracker {
         self.state.lock().most
     }
 
+    /// How often the watch had to begin again: what came and went meanwhile was not seen.
+    pub fn gaps(&self) -> usize {
+        self.state.lock().gaps
+    }
+
     /// When the first object came after `after`.
     pub fn first_added_after(&self, after: Instant) -> Option<Instant> {
         let state = self.state.lock();
@@ -189,6 +199,12 @@ impl Drop for Tracker {
 }
 
 impl State {
+    /// A new watch begins with what is there.
+    fn start_over(&mut self) {
+        self.objects.clear();
+        self.gaps += 1;
+    }
+
     fn take(&mut self, line: &str) -> Result<()> {
         let event: Event =
             serde_json::from_str(line).with_context(|| format!("reading an event: {line:.200}"))?;

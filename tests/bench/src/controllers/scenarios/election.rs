@@ -79,6 +79,10 @@ pub async fn fail_over(race: &Race, subject: Subject) -> Result<Run> {
         .wait("pods", pods as usize, race.sizes.limit, |_| true, &on_good)
         .await?;
     follower.quiet().await?;
+    ensure!(
+        seen.gaps() == 0,
+        "the watch of the pods had gaps: this run proves nothing"
+    );
     if let Some(first) = seen.first_added_after(after) {
         recording.figure("takeover_s", first.duration_since(killed).as_secs_f64());
     }
