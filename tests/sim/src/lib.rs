@@ -12,9 +12,16 @@
 
 pub mod actor;
 pub mod api;
+pub mod campaign;
 pub mod dice;
+pub mod expect;
 pub mod fault;
 pub mod history;
 pub mod kubelet;
+mod network;
+mod process;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
+pub mod table;
+pub mod user;
