@@ -1,13 +1,15 @@
 //! Deployment: observe, plan, write ReplicaSets, write the status.
 
 mod wake;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ironkeel_plan::deployment::{
-    self, Action, Creation, NewSet, Observed, Outcome, SetRef, creation_failed, is_collision,
+    self, Action, Creation, NewSet, Observed, Outcome, Scaling, SetRef, creation_failed,
+    is_collision,
 };
 use ironkeel_plan::meta::{Key, Stored};
 use ironkeel_plan::names;
@@ -18,7 +20,7 @@ use ironkeel_plan::workload::{Deployment, Extras, ReplicaSet, ReplicaSetSpec};
 use ironkeel_runtime::barrier::{Barrier, Owner};
 use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::controller::Reconcile;
-use ironkeel_runtime::events::{Recorder, Regarding};
+use ironkeel_runtime::events::Regarding;
 use ironkeel_runtime::lease::Leader;
 use ironkeel_runtime::queue::Work;
 use ironkeel_runtime::resource::{PODS, Resource};
@@ -28,7 +30,11 @@ use serde_json::{Value, json};
 
 pub use wake::{deployment_changed, pod_changed, set_changed};
 
-use crate::execute::{SyncError, after, controller_reference, still_the_same, write_words};
+use crate::announce::Announcer;
+use crate::execute::{
+    SyncError, after, controller_reference, earliest, still_the_same, write_words,
+};
+use crate::patience::{Patience, Windows};
 
 /// What differs between the built-in kind and ours.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +68,11 @@ pub struct Deployments {
     /// Remembers own writes.
     pub barrier: Barrier,
     /// Posts events.
-    pub recorder: Recorder,
+    pub announcer: Announcer,
+    /// Measures how long writes take.
+    pub windows: Windows,
+    /// Statuses that wait for what ReplicaSets are about to report.
+    pub patience: Patience,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -107,7 +117,7 @@ impl Reconcile for Deployments {
             may_adopt: false,
         };
         for event in &plan.events {
-            self.recorder.event(&sync.regarding, event);
+            self.announcer.event(&sync.regarding, event);
         }
         let mut outcome = Outcome::default();
         let mut failed = None;
@@ -125,12 +135,11 @@ impl Reconcile for Deployments {
                 }
             }
         }
-        if let Some(write) = deployment::status(&observed, &outcome) {
-            sync.patch_deployment(Some("status"), write.patch).await?;
-        }
+        let status = deployment::status(&observed, &outcome);
+        let waits = sync.write_status(status).await?;
         match failed {
             Some(error) => Err(error.into()),
-            None => Ok(after(plan.requeue_after)),
+            None => Ok(earliest(after(plan.requeue_after), waits)),
         }
     }
 
@@ -253,27 +262,16 @@ impl Sync<'_> {
                     )
                     .await?;
             }
-            Action::CreateSet { set, on_success } => return self.create_set(set, on_success).await,
-            Action::PatchSet {
-                set:
-                    SetRef {
-                        name,
-                        uid,
-                        resource_version,
-                    },
-                patch,
-                on_success,
-            } => {
-                let seen = Precondition::version(&uid, resource_version);
-                writer
-                    .patch_merge(leader, &self.owner, set_target(&name), None, seen, patch)
-                    .await?;
-                self.tell(on_success.as_ref());
+            Action::CreateSet { set, scaled } => return self.create_set(set, scaled).await,
+            Action::PatchSet { set, patch, scaled } => {
+                self.patch_set(set_target(&set.name), &set, patch).await?;
+                self.tell_scaled(scaled.as_ref());
             }
             Action::DeleteSet(SetRef {
                 name,
                 uid,
                 resource_version,
+                ..
             }) => {
                 let seen = Precondition::version(&uid, resource_version);
                 let target = set_target(&name);
@@ -293,35 +291,7 @@ impl Sync<'_> {
         Ok(Step::Done)
     }
 
-    async fn patch_deployment(
-        &mut self,
-        subresource: Option<&'static str>,
-        patch: Value,
-    ) -> Result<(), SyncError> {
-        let controller = self.controller;
-        let meta = &self.deployment.metadata;
-        let target = Target {
-            resource: controller.family.resource,
-            namespace: &meta.namespace,
-            name: &meta.name,
-        };
-        let seen = Precondition::version(&meta.uid, self.resource_version);
-        let written = controller
-            .writer
-            .patch_merge(
-                &controller.leader,
-                &self.owner,
-                target,
-                subresource,
-                seen,
-                patch,
-            )
-            .await?;
-        self.resource_version = written.resource_version;
-        Ok(())
-    }
-
-    async fn create_set(&self, set: NewSet, on_success: Option<Event>) -> Result<Step, SyncError> {
+    async fn create_set(&self, set: NewSet, scaled: Option<Scaling>) -> Result<Step, SyncError> {
         let controller = self.controller;
         let meta = &self.deployment.metadata;
         let target = Target {
@@ -339,7 +309,7 @@ impl Sync<'_> {
             .await
         {
             Ok(_) => {
-                self.tell(on_success.as_ref());
+                self.tell_scaled(scaled.as_ref());
                 Ok(Step::Creation(Creation::Created, None))
             }
             Err(error) if error.is_already_exists() => {
@@ -455,7 +425,13 @@ impl Sync<'_> {
 
     fn tell(&self, event: Option<&Event>) {
         if let Some(event) = event {
-            self.controller.recorder.event(&self.regarding, event);
+            self.controller.announcer.event(&self.regarding, event);
+        }
+    }
+
+    fn tell_scaled(&self, scaled: Option<&Scaling>) {
+        if let Some(scaled) = scaled {
+            self.controller.announcer.scaled(&self.regarding, scaled);
         }
     }
 }

@@ -66,17 +66,25 @@ pub fn after(delay: Option<SignedDuration>) -> Option<Duration> {
     delay.map(|delay| Duration::try_from(delay).unwrap_or_default())
 }
 
-/// How long a change that starts nothing may wait for others of the same owner.
-pub const WINDOW: Duration = Duration::from_millis(20);
+/// The shorter of two delays, of which either may be absent.
+pub fn earliest(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    one.into_iter().chain(other).min()
+}
 
-/// How long a pod's change may wait for others of the same owner.
+/// Whether a pod's change starts nothing in the set that controls it now, so that it may wait for
+/// others of the same set.
 ///
-/// A set that grows sees many pods turn ready at almost the same time, and each would cost a
-/// status write. A pod that appears or goes away is never held back: replacements depend on it.
-pub fn pod_event_delay(old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) -> Option<Duration> {
-    let (old, new) = (old?, new?);
-    let stays = old.is_active() == new.is_active() && old.controller == new.controller;
-    stays.then_some(WINDOW)
+/// A set that grows sees many pods appear and turn ready at almost the same time, and each would
+/// cost a status write. A pod that stops being a replica is never held back: its replacement
+/// depends on it.
+pub fn only_counts(old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) -> bool {
+    match (old, new) {
+        (Some(old), Some(new)) => {
+            old.is_active() == new.is_active() && old.controller == new.controller
+        }
+        (Some(old), None) => !old.is_active(),
+        (None, _) => true,
+    }
 }
 
 /// The reference that makes `owner` the managing controller of an object.

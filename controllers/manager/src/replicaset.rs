@@ -14,25 +14,28 @@ use ironkeel_plan::names::SplitMix64;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;
 use ironkeel_plan::replicaset::{
-    self, Action, Failure, FailureReason, Observed, Outcome, PodRef, SetKind, pod_manifest,
+    self, Action, Deed, Failure, FailureReason, Observed, Outcome, PodRef, SetKind, StatusWrite,
+    pod_manifest,
 };
 use ironkeel_plan::workload::{Extras, ReplicaSet, ReplicaSetStatus};
 use ironkeel_runtime::barrier::Owner;
 use ironkeel_runtime::batches::{run_slow_start, run_together};
 use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::controller::Reconcile;
-use ironkeel_runtime::events::{Recorder, Regarding};
+use ironkeel_runtime::events::Regarding;
 use ironkeel_runtime::lease::Leader;
 use ironkeel_runtime::queue::Work;
 use ironkeel_runtime::resource::{PODS, Resource};
 use ironkeel_runtime::store::Store;
-use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
+use ironkeel_runtime::write::{Operations, Precondition, Propagation, Target, WriteError, Writer};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use wake::{pod_changed, set_changed};
 
-use crate::execute::{SyncError, after, still_the_same, still_wanted, write_words};
+use crate::announce::Announcer;
+use crate::execute::{SyncError, after, earliest, still_the_same, still_wanted, write_words};
+use crate::patience::{Patience, Windows};
 
 /// What differs between the three kinds that this controller serves.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +61,11 @@ pub struct ReplicaSets {
     /// The right to write.
     pub leader: Leader,
     /// Posts events.
-    pub recorder: Recorder,
+    pub announcer: Announcer,
+    /// Measures how long writes take.
+    pub windows: Windows,
+    /// Statuses that wait for what is about to be seen.
+    pub patience: Patience,
     /// Tells the time.
     pub clock: Clock,
     /// Random ends of pod names.
@@ -91,15 +98,17 @@ impl Reconcile for ReplicaSets {
         tracing::Span::current().record("decided", tracing::field::display(Words(&plan.actions)));
         let regarding = self.regarding(set);
         for event in &plan.events {
-            self.recorder.event(&regarding, event);
+            self.announcer.event(&regarding, event);
         }
         let outcome = self.execute(set, &regarding, plan.actions).await?;
-        if let Some(status) = replicaset::status(&observed, &outcome.reported) {
-            self.write_status(set, &status).await?;
+        if outcome.reported.created + outcome.reported.deleted > 0 {
+            self.patience.acted(&set.metadata.uid);
         }
+        let status = replicaset::status(&observed, &outcome.reported);
+        let waits = self.tell_status(set, &outcome, status).await?;
         match outcome.error {
             Some(error) => Err(error.into()),
-            None => Ok(after(plan.requeue_after)),
+            None => Ok(earliest(after(plan.requeue_after), waits)),
         }
     }
 
@@ -238,15 +247,13 @@ impl ReplicaSets {
                 let target = pod_target(set, &name);
                 match self.writer.create(&self.leader, owner, target, body).await {
                     Ok(_) => {
-                        let told =
-                            Event::normal("SuccessfulCreate", format!("Created pod: {name}"));
-                        self.recorder.event(regarding, &told);
+                        self.announcer.pod(regarding, Deed::Created, &name);
                         Ok(())
                     }
                     Err(error) => {
                         if !error.is_namespace_terminating() {
                             let told = format!("Error creating: {}", error.message());
-                            self.recorder
+                            self.announcer
                                 .event(regarding, &Event::warning("FailedCreate", told));
                         }
                         Err(error)
@@ -278,15 +285,13 @@ impl ReplicaSets {
                 .await
             {
                 Ok(()) => {
-                    let told =
-                        Event::normal("SuccessfulDelete", format!("Deleted pod: {}", pod.name));
-                    self.recorder.event(regarding, &told);
+                    self.announcer.pod(regarding, Deed::Deleted, &pod.name);
                     Ok(())
                 }
                 Err(error) if error.is_not_found() => Ok(()),
                 Err(error) => {
                     let told = format!("Error deleting: {}", error.message());
-                    self.recorder
+                    self.announcer
                         .event(regarding, &Event::warning("FailedDelete", told));
                     Err(error)
                 }
@@ -294,6 +299,26 @@ impl ReplicaSets {
         })
         .await;
         (done.len(), error)
+    }
+
+    /// Writes the status, unless it waits for more; then the answer is how long.
+    async fn tell_status(
+        &self,
+        set: &ReplicaSet,
+        outcome: &Executed,
+        status: Option<StatusWrite>,
+    ) -> Result<Option<Duration>, SyncError> {
+        let uid = &set.metadata.uid;
+        if let Some(StatusWrite { status, may_wait }) = status {
+            let window = self.windows.count(set.spec.replicas.unwrap_or(1));
+            let failed = outcome.reported.failure.is_some();
+            if !failed && let Some(left) = self.patience.wait(uid, may_wait, window) {
+                return Ok(Some(left));
+            }
+            self.write_status(set, &status).await?;
+        }
+        self.patience.written(uid);
+        Ok(None)
     }
 
     async fn write_status(
@@ -307,18 +332,12 @@ impl ReplicaSets {
             namespace: &meta.namespace,
             name: &meta.name,
         };
-        let seen = Precondition::version(&meta.uid, meta.resource_version);
-        let patch = status_patch(&set.status, status);
-        self.writer
-            .patch_merge(
-                &self.leader,
-                &self.owner(set),
-                target,
-                Some("status"),
-                seen,
-                patch,
-            )
-            .await?;
+        let owner = self.owner(set);
+        let operations = status_operations(set, status);
+        let write =
+            self.writer
+                .patch_tested(&self.leader, &owner, target, Some("status"), &operations);
+        self.windows.time(write).await?;
         Ok(())
     }
 
@@ -359,14 +378,74 @@ fn pod_target<'a>(set: &'a ReplicaSet, name: &'a str) -> Target<'a> {
     }
 }
 
-/// The merge patch from one status to the next: `null` for what must go.
-fn status_patch(old: &ReplicaSetStatus, new: &ReplicaSetStatus) -> Value {
-    let mut status = json!(new);
-    if new.conditions.is_empty() && !old.conditions.is_empty() {
-        status["conditions"] = Value::Null;
+/// The patch from the set's status to `new`.
+///
+/// It rests on the status that was observed, and not on the spec: a Deployment resizes the set
+/// at any time, and `observedGeneration` says which spec a status is about. So a status that is
+/// sent late, by a process that led before, does not replace a later one.
+fn status_operations(set: &ReplicaSet, new: &ReplicaSetStatus) -> Operations {
+    let fields = |status: &ReplicaSetStatus| match json!(status) {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    let mut operations =
+        Operations::on(&set.metadata.uid).test(&["status", "replicas"], set.status.replicas);
+    if set.status.observed_generation != 0 {
+        // The built-in kinds leave it out as long as it is 0.
+        let known = set.status.observed_generation;
+        operations = operations.test(&["status", "observedGeneration"], known);
     }
-    if new.terminating_replicas.is_none() && old.terminating_replicas.is_some() {
-        status["terminatingReplicas"] = Value::Null;
+    let old = fields(&set.status);
+    let new = fields(new);
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        operations = operations.remove(&["status", key]);
     }
-    json!({ "status": status })
+    for (key, value) in new {
+        if old.get(&key) != Some(&value) {
+            operations = operations.set(&["status", &key], value);
+        }
+    }
+    operations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ironkeel_plan::workload::Condition;
+
+    #[test]
+    fn a_status_is_written_on_the_status_that_was_observed() {
+        let mut set = ReplicaSet::default();
+        set.metadata.uid = "u".into();
+        let first = ReplicaSetStatus {
+            replicas: 3,
+            terminating_replicas: Some(0),
+            observed_generation: 1,
+            conditions: vec![Condition::default()],
+            ..ReplicaSetStatus::default()
+        };
+        let text = json!(status_operations(&set, &first)).to_string();
+        assert!(
+            !text.contains(r#""/status/observedGeneration","value":0"#),
+            "{text}"
+        );
+        set.status = first;
+        let then = ReplicaSetStatus {
+            replicas: 5,
+            terminating_replicas: Some(0),
+            observed_generation: 2,
+            ..ReplicaSetStatus::default()
+        };
+        assert_eq!(
+            json!(status_operations(&set, &then)),
+            json!([
+                { "op": "test", "path": "/metadata/uid", "value": "u" },
+                { "op": "test", "path": "/status/replicas", "value": 3 },
+                { "op": "test", "path": "/status/observedGeneration", "value": 1 },
+                { "op": "remove", "path": "/status/conditions" },
+                { "op": "add", "path": "/status/observedGeneration", "value": 2 },
+                { "op": "add", "path": "/status/replicas", "value": 5 },
+            ])
+        );
+    }
 }

@@ -32,6 +32,7 @@ use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::wanted_controllers;
+use crate::patience::Windows;
 use crate::run::Process;
 use crate::schema::Gate;
 use crate::{deployment, replicaset};
@@ -76,6 +77,7 @@ struct Parts {
     watch_metrics: WatchMetrics,
     queue_metrics: QueueMetrics,
     namespace: Option<String>,
+    windows: Windows,
     /// `None`: every controller writes with the manager's own identity.
     identities: Option<Identities>,
     seed: u64,
@@ -138,6 +140,7 @@ impl Wiring {
             watch_metrics: WatchMetrics::register(registry),
             queue_metrics: QueueMetrics::register(registry),
             namespace: Some(flags.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            windows: Windows::default(),
             identities: process.identities.clone(),
             seed: process.seed,
         });

@@ -74,16 +74,25 @@ pub enum Claim {
 
 /// Decides what `owner` does about `object`.
 pub fn claim(owner: &Owner<'_>, object: &impl Claimable) -> Claim {
-    let matches = || owner.selector.matches(|key| object.label(key));
-    match object.controller_uid() {
-        Some(uid) if uid != owner.uid => Claim::Ignore,
-        Some(_) if matches() => Claim::Keep,
-        Some(_) if owner.deleting => Claim::Ignore,
-        Some(_) => Claim::Release,
-        None if owner.deleting || object.has_deletion_timestamp() => Claim::Ignore,
-        None if object.namespace() != owner.namespace => Claim::Ignore,
-        None if matches() => Claim::Adopt,
-        None => Claim::Ignore,
+    claim_if(owner, object, || {
+        owner.selector.matches(|key| object.label(key))
+    })
+}
+
+/// The same, where the caller knows whether the owner's selector matches the object.
+pub fn claim_if(owner: &Owner<'_>, object: &impl Stored, matches: impl FnOnce() -> bool) -> Claim {
+    let is_own = match object.controller_uid() {
+        Some(uid) if uid != owner.uid => return Claim::Ignore,
+        known => known.is_some(),
+    };
+    let may_adopt = !owner.deleting
+        && !object.has_deletion_timestamp()
+        && object.namespace() == owner.namespace;
+    match (is_own, matches()) {
+        (true, true) => Claim::Keep,
+        (true, false) if !owner.deleting => Claim::Release,
+        (false, true) if may_adopt => Claim::Adopt,
+        _ => Claim::Ignore,
     }
 }
 

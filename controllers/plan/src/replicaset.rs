@@ -5,23 +5,26 @@
 //! ReplicaSet reports terminating pods.
 
 mod manifest;
+mod same_labels;
 mod status;
+mod tell;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::claim::{Claim, Owner, claim};
+use crate::claim::{Claim, Owner, claim_if};
 use crate::names::NameSource;
 use crate::plan::{Event, Plan};
 use crate::pod::Pod;
 use crate::workload::{Extras, ReplicaSet};
 use crate::{batch, names, rank};
+use same_labels::OnLabels;
 
 pub use manifest::pod_manifest;
-pub use status::status;
+pub use status::{StatusWrite, status};
+pub use tell::{Deed, tell};
 
 /// Which of the two kinds is planned for: they differ in the wording of events only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -200,29 +203,32 @@ fn wanted(set: &ReplicaSet) -> usize {
     usize::try_from(set.spec.replicas.unwrap_or(1)).unwrap_or_default()
 }
 
-/// The pods of a set by what is to be done about them, each part sorted by name.
+/// The pods of a set by what is to be done about them.
 struct Claimed<'a> {
-    /// Replicas: active pods that the set controls, or will once `adopt` is done.
+    /// Replicas: active pods that the set controls, or will once `adopt` is done. In the order in
+    /// which they were observed: sorting thousands of names at each look would cost more than all
+    /// the rest, and nothing rests on the order.
     active: Vec<&'a Arc<Pod>>,
     /// How many of the set's pods are terminating.
     terminating: usize,
+    /// Sorted.
     adopt: Vec<PodRef>,
+    /// Sorted.
     release: Vec<PodRef>,
 }
 
 impl<'a> Claimed<'a> {
     fn of(observed: &Observed<'a>) -> Self {
         let owner = Owner::of(observed.set, &observed.set.spec.selector);
-        let mut pods: Vec<&Arc<Pod>> = observed.pods.iter().collect();
-        pods.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
+        let mut matches = OnLabels::new(|pod: &Pod| owner.selector.matches(|key| pod.label(key)));
         let mut claimed = Self {
-            active: Vec::with_capacity(pods.len()),
+            active: Vec::with_capacity(observed.pods.len()),
             terminating: 0,
             adopt: Vec::new(),
             release: Vec::new(),
         };
-        for pod in pods {
-            match claim(&owner, &**pod) {
+        for pod in observed.pods {
+            match claim_if(&owner, &**pod, || matches.of(pod)) {
                 Claim::Keep if pod.is_active() => claimed.active.push(pod),
                 Claim::Keep if pod.is_terminating() => claimed.terminating += 1,
                 Claim::Adopt if pod.is_active() => {
@@ -234,6 +240,8 @@ impl<'a> Claimed<'a> {
                 _ => {}
             }
         }
+        claimed.adopt.sort_unstable();
+        claimed.release.sort_unstable();
         claimed
     }
 }
@@ -266,20 +274,17 @@ fn next_available(observed: &Observed<'_>, active: &[&Arc<Pod>]) -> Option<Signe
 fn fresh_names(observed: &Observed<'_>, count: usize, source: &mut dyn NameSource) -> Vec<String> {
     const ATTEMPTS: usize = 16;
     let prefix = names::prefix(&observed.set.metadata.name);
-    let mut taken: BTreeSet<Cow<'_, str>> = observed
-        .pods
-        .iter()
-        .map(|pod| Cow::Borrowed(&*pod.name))
-        .collect();
+    // Only ever asked whether it holds a name, so that its order shows nowhere.
+    let taken: HashSet<&str> = observed.pods.iter().map(|pod| &*pod.name).collect();
+    let mut drawn = HashSet::with_capacity(count);
     let mut fresh = Vec::with_capacity(count);
     for _ in 0..count {
         let name = (0..ATTEMPTS)
             .map(|_| names::generated(&prefix, &source.suffix()))
-            .find(|name| !taken.contains(name.as_str()));
+            .find(|name| !taken.contains(name.as_str()) && drawn.insert(name.clone()));
         let Some(name) = name else {
             break;
         };
-        taken.insert(Cow::Owned(name.clone()));
         fresh.push(name);
     }
     fresh

@@ -152,6 +152,13 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Counts an event that its controller left out, among many.
+    pub fn leave_out(&self) {
+        self.metrics.drop_one(self.component, Dropped::LeftOut);
+    }
+}
+
 impl Poster {
     /// Correlates and posts until every recorder is gone or `stop` is cancelled. What still
     /// waits in the queue then is not posted, as in client-go.

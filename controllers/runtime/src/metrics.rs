@@ -182,6 +182,8 @@ pub(crate) enum Dropped {
     QueueFull,
     /// The spam filter held it back.
     Spam,
+    /// The controller left it out.
+    LeftOut,
     /// The API server refused it.
     Refused,
     /// The API server could not be reached.
@@ -217,6 +219,7 @@ impl EventMetrics {
         let reason = match reason {
             Dropped::QueueFull => "queue_full",
             Dropped::Spam => "spam",
+            Dropped::LeftOut => "left_out",
             Dropped::Refused => "refused",
             Dropped::Unreachable => "unreachable",
         };

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use ironkeel_plan::meta::Key;
 use ironkeel_plan::pod::Pod;
-use ironkeel_plan::workload::{Deployment, ReplicaSet};
+use ironkeel_plan::workload::{Deployment, DeploymentSpec, ReplicaSet};
 use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::store::{Change, Store};
 
-use crate::execute::WINDOW;
+use crate::patience::Windows;
 
 /// Wakes a Deployment that was added or changed; when one goes, those that may now adopt the
 /// ReplicaSets that its selector kept from them.
@@ -42,6 +42,7 @@ pub fn set_changed(
     resource: Resource,
     deployments: &Store<Deployment>,
     queue: &Queue,
+    windows: &Windows,
     change: &Change<ReplicaSet>,
 ) {
     let mut wake = BTreeSet::new();
@@ -51,7 +52,7 @@ pub fn set_changed(
     for key in wake {
         match (&change.old, &change.new) {
             (Some(old), Some(new)) if only_counts_differ(old, new) => {
-                queue.add_within(key, WINDOW, Reason::Dependent);
+                queue.add_within(key, windows.step(), Reason::Dependent);
             }
             _ => queue.add(key, Reason::Dependent),
         }
@@ -88,34 +89,56 @@ fn only_counts_differ(old: &ReplicaSet, new: &ReplicaSet) -> bool {
         && old.status.observed_generation == new.status.observed_generation
 }
 
-/// Wakes the Deployment of a pod that is gone or ended: `Recreate` and `podReplacementPolicy` wait
-/// for that, and the ReplicaSet's status does not tell of it.
+/// Wakes the Deployment of a pod of which its rollout takes note.
+///
+/// A rolling update goes on when pods turn ready, and is kept when they are no more: those of one
+/// batch are collected. `Recreate` and `podReplacementPolicy` wait for pods that are gone or ended,
+/// of which the ReplicaSet's status does not tell.
 pub fn pod_changed(
     resource: Resource,
     deployments: &Store<Deployment>,
     sets: &Store<ReplicaSet>,
     queue: &Queue,
+    windows: &Windows,
     change: &Change<Pod>,
 ) {
     let Some(old) = &change.old else { return };
-    let ended = match &change.new {
-        None => true,
-        Some(new) => old.is_active() && !new.is_active(),
+    let (ended, turned) = match &change.new {
+        None => (true, false),
+        Some(new) => (
+            old.is_active() && !new.is_active(),
+            old.ready != new.ready && new.is_active(),
+        ),
     };
-    if !ended {
-        return;
-    }
-    let Some(controller) = &old.controller else {
+    let Some(controller) = old.controller.as_ref().filter(|_| ended || turned) else {
         return;
     };
     let Some(set) = sets.get(&Key::new(&*old.namespace, &*controller.name)) else {
         return;
     };
-    if set.metadata.uid == *controller.uid
-        && let Some(key) = owning_deployment(resource, deployments, &set)
+    if set.metadata.uid != *controller.uid {
+        return;
+    }
+    let Some(key) = owning_deployment(resource, deployments, &set) else {
+        return;
+    };
+    if turned {
+        // A look costs as much as the Deployment has pods.
+        let pods = deployments
+            .get(&key)
+            .map_or(0, |deployment| deployment.spec.replicas.unwrap_or(1));
+        let window = windows.step().max(windows.look(pods));
+        queue.add_within(key, window, Reason::Dependent);
+    } else if deployments
+        .get(&key)
+        .is_some_and(|deployment| waits_for_pods_to_go(&deployment.spec))
     {
         queue.add(key, Reason::Dependent);
     }
+}
+
+fn waits_for_pods_to_go(spec: &DeploymentSpec) -> bool {
+    spec.strategy.kind.as_deref() == Some("Recreate") || spec.pod_replacement_policy.is_some()
 }
 
 /// The Deployment that controls the set, if it is of this kind and still has that UID.

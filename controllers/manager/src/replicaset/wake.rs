@@ -9,7 +9,8 @@ use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::store::{Change, Store};
 
-use crate::execute::pod_event_delay;
+use crate::execute::only_counts;
+use crate::patience::Windows;
 
 /// Wakes a set that was added or changed.
 pub fn set_changed(queue: &Queue, change: &Change<ReplicaSet>) {
@@ -29,21 +30,27 @@ pub fn pod_changed(
     resource: Resource,
     sets: &Store<ReplicaSet>,
     queue: &Queue,
+    windows: &Windows,
     change: &Change<Pod>,
 ) {
     let controller = |pod: Option<&Arc<Pod>>| pod.and_then(|pod| owning_set(resource, sets, pod));
     let (old, new) = (change.old.as_ref(), change.new.as_ref());
     let (before, now) = (controller(old), controller(new));
-    if let Some(key) = &before
-        && now.as_ref() != Some(key)
-    {
-        queue.add(key.clone(), Reason::Dependent);
-    }
-    if let Some(key) = now {
-        match pod_event_delay(old, new) {
-            Some(window) => queue.add_within(key, window, Reason::Dependent),
-            None => queue.add(key, Reason::Dependent),
+    let wake = |set: &ReplicaSet| {
+        if only_counts(old, new) {
+            let window = windows.count(set.spec.replicas.unwrap_or(1));
+            queue.add_within(set.key(), window, Reason::Dependent);
+        } else {
+            queue.add(set.key(), Reason::Dependent);
         }
+    };
+    if let Some(set) = &before
+        && now.as_ref().is_none_or(|now| now.key() != set.key())
+    {
+        wake(set);
+    }
+    if let Some(set) = &now {
+        wake(set);
     }
     let Some(pod) = new.filter(|pod| pod.controller.is_none() && pod.deleting.is_none()) else {
         return;
@@ -61,14 +68,14 @@ pub fn pod_changed(
 }
 
 /// The set that controls the pod, if it is of this kind and still has that UID.
-fn owning_set(resource: Resource, sets: &Store<ReplicaSet>, pod: &Pod) -> Option<Key> {
+fn owning_set(resource: Resource, sets: &Store<ReplicaSet>, pod: &Pod) -> Option<Arc<ReplicaSet>> {
     let controller = pod.controller.as_ref()?;
     if *controller.kind != *resource.kind || *controller.api_version != *resource.api_version() {
         return None;
     }
     let key = Key::new(&*pod.namespace, &*controller.name);
     let set = sets.get(&key)?;
-    (set.uid() == &*controller.uid).then_some(key)
+    (set.uid() == &*controller.uid).then_some(set)
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ impl World {
             old: old.map(pod),
             new: new.map(pod),
         };
-        pod_changed(REPLICA_SETS, &self.sets, &self.queue, &change);
+        let windows = Windows::default();
+        pod_changed(REPLICA_SETS, &self.sets, &self.queue, &windows, &change);
         let at_once = self.drain(Duration::from_millis(1)).await;
         (at_once, self.drain(Duration::from_millis(50)).await)
     }
@@ -70,13 +71,9 @@ fn names(list: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_comes_or_goes_wakes_its_set_at_once() {
+async fn a_replica_that_goes_wakes_its_set_at_once() {
     let world = World::new();
     let mine = pod("a", "one", "Running");
-    assert_eq!(
-        world.woken(None, Some(mine.clone())).await,
-        (names(&["one"]), names(&[]))
-    );
     assert_eq!(
         world.woken(Some(mine.clone()), None).await,
         (names(&["one"]), names(&[]))
@@ -89,8 +86,18 @@ async fn a_pod_that_comes_or_goes_wakes_its_set_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_only_changes_may_wait_for_others() {
+async fn a_pod_that_comes_or_only_changes_may_wait_for_others() {
     let world = World::new();
+    let mine = pod("a", "one", "Running");
+    assert_eq!(
+        world.woken(None, Some(mine)).await,
+        (names(&[]), names(&["one"]))
+    );
+    let failed = pod("a", "one", "Failed");
+    assert_eq!(
+        world.woken(Some(failed), None).await,
+        (names(&[]), names(&["one"]))
+    );
     let (pending, running) = (pod("a", "one", "Pending"), pod("a", "one", "Running"));
     assert_eq!(
         world.woken(Some(pending), Some(running)).await,

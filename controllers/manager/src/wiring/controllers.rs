@@ -20,11 +20,18 @@ use tokio_util::task::TaskTracker;
 use super::{
     DEPLOYMENT, DeploymentFamily, Parts, REPLICASET, REPLICATION, SetFamily, Wiring, seed_of,
 };
+use crate::announce::Announcer;
 use crate::deployment::Deployments;
+use crate::patience::Patience;
 use crate::replicaset::ReplicaSets;
 
 /// How long events that still wait may hold up the end of the process.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
+/// How long a Deployment's status may wait for what its ReplicaSets are about to report. They
+/// report within a tenth of a second, unless hundreds of them have to create pods first.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a set's status may wait for its pods to be seen, and for more of them.
+const QUIET: Duration = Duration::from_secs(1);
 
 impl Wiring {
     /// Runs every controller until `stop`, and returns when the last reconcile has ended.
@@ -99,7 +106,9 @@ impl Wiring {
                 deployments,
                 sets,
                 pods,
-                recorder,
+                announcer: Announcer::new(recorder),
+                windows: parts.windows.clone(),
+                patience: Patience::new(ANSWER),
                 writer: parts.writer(client),
                 rehearsal,
                 leader,
@@ -142,7 +151,9 @@ impl Wiring {
                 family,
                 sets,
                 pods,
-                recorder,
+                announcer: Announcer::new(recorder),
+                windows: parts.windows.clone(),
+                patience: Patience::new(QUIET),
                 writer: parts.writer(client),
                 leader,
                 clock: parts.clock.clone(),

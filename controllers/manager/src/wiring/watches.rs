@@ -33,6 +33,7 @@ impl Wiring {
             .filter(|family| family.family.sets == resource)
             .cloned()
             .collect();
+        let windows = self.parts.windows.clone();
         self.watch(resource, store, stop, move |change| {
             for queue in &sets {
                 replicaset::set_changed(queue, change);
@@ -42,6 +43,7 @@ impl Wiring {
                     owner.family.resource,
                     &owner.deployments,
                     &owner.queue,
+                    &windows,
                     change,
                 );
             }
@@ -72,6 +74,7 @@ impl Wiring {
     pub(super) fn watch_pods(&mut self, stop: &CancellationToken) {
         let (sets, deployments) = (self.sets.clone(), self.deployments.clone());
         let replication = self.replication.clone();
+        let windows = self.parts.windows.clone();
         self.watch(PODS, self.pods.clone(), stop, move |change| {
             for SetFamily {
                 family,
@@ -79,7 +82,7 @@ impl Wiring {
                 sets,
             } in &sets
             {
-                replicaset::pod_changed(family.resource, sets, queue, change);
+                replicaset::pod_changed(family.resource, sets, queue, &windows, change);
             }
             if let Some(SetFamily {
                 family,
@@ -87,7 +90,7 @@ impl Wiring {
                 sets,
             }) = &replication
             {
-                replicaset::pod_changed(family.resource, sets, queue, change);
+                replicaset::pod_changed(family.resource, sets, queue, &windows, change);
             }
             for DeploymentFamily {
                 family,
@@ -96,7 +99,14 @@ impl Wiring {
                 sets,
             } in &deployments
             {
-                deployment::pod_changed(family.resource, deployments, sets, queue, change);
+                deployment::pod_changed(
+                    family.resource,
+                    deployments,
+                    sets,
+                    queue,
+                    &windows,
+                    change,
+                );
             }
         });
     }

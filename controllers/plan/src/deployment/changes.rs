@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::sets::{age, size};
 use super::spec::Target;
-use super::{Action, SetRef};
-use crate::plan::Event;
+use super::{Action, Scaling, SetRef};
 use crate::revision;
 use crate::workload::ReplicaSet;
 
@@ -132,18 +131,11 @@ impl Change<'_> {
         Action::PatchSet {
             set: SetRef::of(self.set),
             patch: Value::Object(patch),
-            on_success: self
-                .replicas
-                .map(|replicas| scaled(&self.set.metadata.name, size(self.set), replicas)),
+            scaled: self.replicas.map(|to| Scaling {
+                set: self.set.metadata.name.clone(),
+                from: size(self.set),
+                to,
+            }),
         }
     }
-}
-
-/// The event that tells of a ReplicaSet's new size.
-pub(super) fn scaled(name: &str, from: i32, to: i32) -> Event {
-    let direction = if from < to { "up" } else { "down" };
-    Event::normal(
-        "ScalingReplicaSet",
-        format!("Scaled {direction} replica set {name} from {from} to {to}"),
-    )
 }

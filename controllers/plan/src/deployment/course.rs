@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::changes::{Changes, scaled};
+use super::changes::Changes;
 use super::rollback::{self, Automatic};
-use super::sets::{Sets, View};
+use super::sets::{Sets, View, count_pods};
 use super::spec::{self, Strategy};
 use super::status::{Counts, OVERLAP, ROLLED_BACK};
-use super::{Action, NewSet, Observed, create, history, progress, recreate, rolling, scale};
+use super::{
+    Action, NewSet, Observed, Scaling, create, history, progress, recreate, rolling, scale,
+};
 use crate::condition;
 use crate::plan::{Event, Plan};
 use crate::revision;
@@ -60,12 +62,14 @@ pub(super) fn choose<'a>(observed: &Observed<'a>) -> Course<'a> {
     match spec::read(deployment, observed.extras) {
         Err(defect) => Course::Refused(defect),
         Ok(target) => {
+            let sets = Sets::sort(observed);
             let mut steps = Box::new(Steps {
                 view: View {
                     observed: *observed,
                     deployment,
                     target,
-                    sets: Sets::sort(observed),
+                    pods: count_pods(observed, &sets),
+                    sets,
                 },
                 turn: Turn::Rollout,
                 changes: Changes::default(),
@@ -250,7 +254,11 @@ impl Steps<'_> {
             .extend(self.view.sets.adoptions.iter().cloned());
         if let Some(set) = self.create {
             plan.actions.push(Action::CreateSet {
-                on_success: (set.replicas > 0).then(|| scaled(&set.name, 0, set.replicas)),
+                scaled: (set.replicas > 0).then(|| Scaling {
+                    set: set.name.clone(),
+                    from: 0,
+                    to: set.replicas,
+                }),
                 set,
             });
         }

@@ -24,7 +24,7 @@ use serde_json::json;
 use super::show::{show_plan, show_status};
 use super::*;
 use crate::fixture::{duration, now, pods};
-use crate::meta::{Meta, OwnerReference};
+use crate::meta::{Meta, OwnerReference, Stored};
 use crate::revision;
 use crate::workload::{
     Condition, IntOrString, PodReplacementPolicy, ReplicaSetStatus, RollbackPolicy, RollingUpdate,
@@ -323,6 +323,22 @@ fn set(text: &str, at: usize, deployment: &Deployment) -> ReplicaSet {
     object
 }
 
+/// Available pods of the set that it reports and that were not listed, up to a number that matters
+/// to no test: some report as many as an integer holds.
+fn reported_pods(set: &ReplicaSet, listed: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    let uid = set.metadata.uid.as_str();
+    let counts = |pod: &&Arc<Pod>| {
+        pod.controller_uid() == Some(uid) && pod.is_active() && pod.is_available(0, now())
+    };
+    let listed = listed.iter().filter(counts).count();
+    (listed..set.status.available_replicas.clamp(0, 100) as usize)
+        .map(|at| {
+            let text = format!("{}-{at} Running Ready@1h", set.metadata.name);
+            Arc::new(crate::fixture::pod(&text, uid))
+        })
+        .collect()
+}
+
 /// Reads a scene.
 pub(crate) fn scene(text: &str) -> Scene {
     let mut parts = text.split('|');
@@ -344,6 +360,9 @@ pub(crate) fn scene(text: &str) -> Scene {
     {
         let (owner, text) = part.split_once(':').unwrap();
         all.extend(pods(text, &format!("{}-uid", owner.trim())));
+    }
+    for set in &sets {
+        all.extend(reported_pods(set, &all));
     }
     Scene {
         deployment,

@@ -12,8 +12,8 @@ use super::status::Counts;
 use crate::condition::{self, FALSE, TRUE};
 use crate::workload::Condition;
 
-const READY: &str = "Ready";
-const RECONCILING: &str = "Reconciling";
+pub(super) const READY: &str = "Ready";
+pub(super) const RECONCILING: &str = "Reconciling";
 const STALLED: &str = "Stalled";
 
 /// What the three conditions say together.

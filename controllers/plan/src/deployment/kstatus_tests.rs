@@ -11,11 +11,11 @@ fn our_own_kind_is_reconciling() {
         "own gen=3 replicas=3 | ",
         Creation::Created,
         expect![[r#"
-        status observedGeneration=3 selector="app=web" terminating=0
-          Progressing True NewReplicaSetCreated: Created new replica set "web-5f4c5f5fc8"
-          Available False MinimumReplicasUnavailable: Deployment does not have minimum availability.
-          Reconciling True LessUpdated: 0 of 3 pods are updated
-          Ready False LessUpdated: 0 of 3 pods are updated"#]],
+            later: status observedGeneration=3 selector="app=web" terminating=0
+              Progressing True NewReplicaSetCreated: Created new replica set "web-5f4c5f5fc8"
+              Available False MinimumReplicasUnavailable: Deployment does not have minimum availability.
+              Reconciling True LessUpdated: 0 of 3 pods are updated
+              Ready False LessUpdated: 0 of 3 pods are updated"#]],
     );
 }
 

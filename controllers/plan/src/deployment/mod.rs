@@ -65,15 +65,17 @@ pub struct Observed<'a> {
     pub now: Timestamp,
 }
 
-/// A ReplicaSet as a write must find it: the executor sends UID and version as preconditions.
+/// A ReplicaSet as a write must find it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SetRef {
     /// Name, in the Deployment's namespace.
     pub name: String,
     /// UID.
     pub uid: String,
-    /// Version that the decision is based on.
+    /// Version that the decision is based on; the condition of a delete.
     pub resource_version: u64,
+    /// Generation, which counts the changes of the spec; the condition of a patch.
+    pub generation: i64,
 }
 
 impl SetRef {
@@ -83,7 +85,42 @@ impl SetRef {
             name: set.metadata.name.clone(),
             uid: set.metadata.uid.clone(),
             resource_version: set.metadata.resource_version,
+            generation: set.metadata.generation,
         }
+    }
+}
+
+/// A change of a ReplicaSet's size, as events tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scaling {
+    /// Name of the ReplicaSet.
+    pub set: String,
+    /// Its size before.
+    pub from: i32,
+    /// Its size now.
+    pub to: i32,
+}
+
+impl Scaling {
+    /// The event, in upstream's words.
+    pub fn event(&self) -> Event {
+        let Self { set, from, to } = self;
+        let direction = if from < to { "up" } else { "down" };
+        Event::normal(
+            "ScalingReplicaSet",
+            format!("Scaled {direction} replica set {set} from {from} to {to}"),
+        )
+    }
+
+    /// This and `next` as one, if `next` goes on where this ended, in the same direction.
+    pub fn followed_by(&self, next: &Self) -> Option<Self> {
+        let goes_on = self.set == next.set
+            && self.to == next.from
+            && (self.from < self.to) == (next.from < next.to);
+        goes_on.then(|| Self {
+            from: self.from,
+            ..next.clone()
+        })
     }
 }
 
@@ -108,7 +145,7 @@ pub struct NewSet {
     pub template: Template,
 }
 
-/// One write. Every write is conditional on the version of the object that was observed.
+/// One write. Every write is conditional on what was observed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Make the Deployment the ReplicaSet's controller, after reading the Deployment live: it
@@ -121,18 +158,22 @@ pub enum Action {
     CreateSet {
         /// What to create.
         set: NewSet,
-        /// To be posted once it exists.
-        on_success: Option<Event>,
+        /// To be told once it exists.
+        scaled: Option<Scaling>,
     },
-    /// Change a ReplicaSet by JSON merge patch (`metadata.annotations`, `spec.replicas`,
-    /// `spec.minReadySeconds`).
+    /// Change `metadata.annotations`, `spec.replicas` and `spec.minReadySeconds` of a ReplicaSet.
+    ///
+    /// The condition is its UID and its generation: nobody has changed its spec. With its
+    /// resourceVersion the write would also be refused whenever the ReplicaSet has just reported
+    /// its pods. What it reports is no condition: it is of an earlier moment anyway, and a size
+    /// rests on the reports of all ReplicaSets, of which a write can name one.
     PatchSet {
         /// Which one.
         set: SetRef,
-        /// The merge patch, without preconditions.
+        /// The changes in the form of a merge patch, without preconditions.
         patch: Value,
-        /// To be posted once it is written.
-        on_success: Option<Event>,
+        /// To be told once it is written.
+        scaled: Option<Scaling>,
     },
     /// Delete a ReplicaSet that has no pods, in the background.
     DeleteSet(SetRef),
@@ -184,6 +225,9 @@ pub struct StatusWrite {
     /// of `status`, nulls for those that must go, and with
     /// [`Extras::annotations_with_status`] also `metadata.annotations`.
     pub patch: Value,
+    /// Whether it may wait, for seconds at most: a ReplicaSet has not reported on its latest size
+    /// yet, its report causes the next sync, and that has more to tell.
+    pub may_wait: bool,
 }
 
 /// What to do for the Deployment, in order.
@@ -198,8 +242,8 @@ pub fn plan(observed: &Observed<'_>) -> Plan<Action> {
 /// The status after the plan for the same `observed` ended as `outcome` says; `None` when
 /// there is nothing to write.
 ///
-/// Counts that changed while ReplicaSets are resized and have not answered are left for the next
-/// sync, which their answer causes: verdicts of conditions and `observedGeneration` never wait.
+/// While ReplicaSets are resized and have not answered, a status that tells of no failure and of
+/// no availability that was reached [may wait](StatusWrite::may_wait) for their answers.
 pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite> {
     status::after(observed, outcome)
 }

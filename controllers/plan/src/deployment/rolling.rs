@@ -4,7 +4,7 @@
 //! both at once: shrinking comes first in the plan, and what it frees may be used at once.
 
 use super::changes::Changes;
-use super::sets::{View, is_unanswered, lasting_available, size};
+use super::sets::{View, is_unanswered, size};
 use crate::workload::ReplicaSet;
 
 /// Pods that a new ReplicaSet may be created with beside the old ones.
@@ -34,11 +34,11 @@ fn shrink_old<'a>(view: &View<'a>, new: &ReplicaSet) -> Vec<(&'a ReplicaSet, i32
     let mut sizes: Vec<(&ReplicaSet, i32)> =
         view.sets.active_old().map(|set| (set, size(set))).collect();
     let min_available = view.target.min_available();
-    // What it said of an earlier size may be gone: it may have been shrunk and grown again.
+    // What it had at an earlier size may be going: it may have been shrunk and grown again.
     let new_available = if is_unanswered(new) {
         0
     } else {
-        lasting_available(new)
+        view.lasting_available(new)
     };
     let new_unavailable = size(new) - new_available;
     // New pods that are not available must not be the reason to take old ones away.
@@ -50,12 +50,12 @@ fn shrink_old<'a>(view: &View<'a>, new: &ReplicaSet) -> Vec<(&'a ReplicaSet, i32
     // lost, and they would block the rollout for ever (kubernetes issue 16737).
     let mut left = most;
     for (set, size) in &mut sizes {
-        let count = (*size - lasting_available(set)).min(left);
+        let count = (*size - view.lasting_available(set)).min(left);
         *size -= count;
         left -= count;
     }
-    // A ReplicaSet that was resized and has not answered may have lost what it reports: shrunk and
-    // grown again, it says "available" of pods that it has deleted. Its answer causes a sync.
+    // A ReplicaSet that was resized and has not answered may be losing what is seen of it: shrunk
+    // and grown again, it has deleted pods that still look available. Its answer causes a sync.
     if view.sets.all().any(is_unanswered) {
         return sizes;
     }
@@ -63,7 +63,7 @@ fn shrink_old<'a>(view: &View<'a>, new: &ReplicaSet) -> Vec<(&'a ReplicaSet, i32
         .sets
         .active_old()
         .chain([new])
-        .map(lasting_available)
+        .map(|set| view.lasting_available(set))
         .fold(0, i32::saturating_add);
     let mut spare = (available - min_available).max(0);
     for (_, size) in &mut sizes {

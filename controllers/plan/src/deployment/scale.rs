@@ -2,7 +2,7 @@
 //! a change of `spec.replicas` in the middle of a rollout does not hasten it.
 
 use super::changes::Changes;
-use super::sets::{View, age, lasting_available, size};
+use super::sets::{View, age, size};
 use super::spec::Strategy;
 use crate::revision;
 use crate::workload::ReplicaSet;
@@ -75,7 +75,7 @@ fn is_saturated(view: &View<'_>) -> bool {
     let wanted = view.target.replicas;
     view.sets.new.is_some_and(|new| {
         let desired = revision::count(&new.metadata.annotations, revision::DESIRED_REPLICAS);
-        size(new) == wanted && desired == Some(wanted) && lasting_available(new) == wanted
+        size(new) == wanted && desired == Some(wanted) && view.lasting_available(new) == wanted
     })
 }
 

@@ -1,5 +1,6 @@
 //! The ReplicaSets of a Deployment: whose they are, which is new, and counts over them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::spec::Target;
@@ -11,13 +12,6 @@ use crate::workload::{Deployment, ReplicaSet};
 /// `spec.replicas` of a ReplicaSet. A negative number cannot pass validation and counts as 0.
 pub(super) fn size(set: &ReplicaSet) -> i32 {
     set.spec.replicas.unwrap_or(1).max(0)
-}
-
-/// Available pods that are left when the ReplicaSet has the size that its spec already says.
-///
-/// A ReplicaSet that was just shrunk still reports its doomed pods; upstream counts them.
-pub(super) fn lasting_available(set: &ReplicaSet) -> i32 {
-    set.status.available_replicas.clamp(0, size(set))
 }
 
 /// Whether the ReplicaSet's status is about an earlier spec. One that is being deleted may never
@@ -107,34 +101,60 @@ pub(super) struct View<'a> {
     pub(super) deployment: &'a Deployment,
     pub(super) target: Target,
     pub(super) sets: Sets<'a>,
+    /// By UID of the ReplicaSet.
+    pub(super) pods: BTreeMap<&'a str, Seen>,
 }
 
-impl<'a> View<'a> {
-    /// Pods of `set` that were seen, as (not terminating, terminating), finished ones left out.
-    fn seen(&self, set: &ReplicaSet) -> (i32, i32) {
-        let mut active = 0;
-        let mut terminating = 0;
-        for pod in self.pods_of(set).filter(|pod| runs(pod)) {
-            if pod.deleting.is_some() {
-                terminating += 1;
-            } else {
-                active += 1;
-            }
+/// Pods of one ReplicaSet that were seen; finished ones are left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    active: i32,
+    /// Of the active ones, those that are available and match the ReplicaSet's selector.
+    available: i32,
+    terminating: i32,
+}
+
+/// Counts the pods of each ReplicaSet, by its UID.
+pub(super) fn count_pods<'a>(observed: &Observed<'a>, sets: &Sets<'a>) -> BTreeMap<&'a str, Seen> {
+    let sets: BTreeMap<&str, &ReplicaSet> = sets
+        .all()
+        .map(|set| (set.metadata.uid.as_str(), set))
+        .collect();
+    let mut seen: BTreeMap<&str, Seen> = BTreeMap::new();
+    for pod in observed.pods.iter().filter(|pod| runs(pod)) {
+        let owner = pod.controller.as_ref().map_or("", |owner| &*owner.uid);
+        let Some((uid, set)) = sets.get_key_value(owner) else {
+            continue;
+        };
+        let seen = seen.entry(uid).or_default();
+        if pod.deleting.is_some() {
+            seen.terminating += 1;
+            continue;
         }
-        (active, terminating)
+        seen.active += 1;
+        let selector = &set.spec.selector;
+        if pod.is_available(set.spec.min_ready_seconds, observed.now)
+            && (selector.is_empty() || selector.matches(|key| pod.label(key)))
+        {
+            seen.available += 1;
+        }
+    }
+    seen
+}
+
+impl View<'_> {
+    fn seen(&self, set: &ReplicaSet) -> Seen {
+        let uid = set.metadata.uid.as_str();
+        self.pods.get(uid).copied().unwrap_or_default()
     }
 
-    fn pods_of(&self, set: &ReplicaSet) -> impl Iterator<Item = &'a Pod> + use<'a, '_> {
-        let uid = set.metadata.uid.clone();
-        self.observed
-            .pods
-            .iter()
-            .map(|pod| &**pod)
-            .filter(move |pod| {
-                pod.controller
-                    .as_ref()
-                    .is_some_and(|owner| *owner.uid == *uid)
-            })
+    /// Available pods that are left when the ReplicaSet has the size that its spec already says.
+    ///
+    /// A ReplicaSet that was just shrunk still has its doomed pods; upstream counts them. Upstream
+    /// also waits for the ReplicaSet to report its pods, which are seen here as soon as it sees
+    /// them itself.
+    pub(super) fn lasting_available(&self, set: &ReplicaSet) -> i32 {
+        self.seen(set).available.min(size(set))
     }
 
     /// Terminating pods of all ReplicaSets, by their status or as seen, whichever is more.
@@ -147,7 +167,7 @@ impl<'a> View<'a> {
 
     fn terminating_of(&self, set: &ReplicaSet) -> i32 {
         let reported = set.status.terminating_replicas.unwrap_or(0);
-        reported.max(self.seen(set).1)
+        reported.max(self.seen(set).terminating)
     }
 
     /// Pods that exist or are to exist, once those count that have been asked to go and have
@@ -156,7 +176,8 @@ impl<'a> View<'a> {
         self.sets
             .all()
             .map(|set| {
-                let active = self.seen(set).0.max(set.status.replicas).max(size(set));
+                let seen = self.seen(set).active;
+                let active = seen.max(set.status.replicas).max(size(set));
                 active.saturating_add(self.terminating_of(set))
             })
             .fold(0, i32::saturating_add)
@@ -179,9 +200,12 @@ impl<'a> View<'a> {
     pub(super) fn old_pods_run(&self) -> bool {
         let ignores_terminating = self.target.replacement
             == Some(crate::workload::PodReplacementPolicy::TerminationStarted);
-        let counts = |pod: &Pod| runs(pod) && !(ignores_terminating && pod.deleting.is_some());
         self.sets.old.iter().any(|set| {
-            set.status.replicas > 0 || is_unanswered(set) || self.pods_of(set).any(counts)
+            let seen = self.seen(set);
+            set.status.replicas > 0
+                || is_unanswered(set)
+                || seen.active > 0
+                || (seen.terminating > 0 && !ignores_terminating)
         })
     }
 }

@@ -42,7 +42,7 @@ fn show_action(action: &Action) -> String {
         Action::Adopt(set) => return format!("adopt {}", set.name),
         Action::Release(set) => return format!("release {}", set.name),
         Action::DeleteSet(set) => return format!("delete {}", set.name),
-        Action::CreateSet { set, on_success } => {
+        Action::CreateSet { set, scaled } => {
             words.push(format!("create {} replicas={}", set.name, set.replicas));
             for (key, value) in &set.annotations {
                 words.push(format!("{}={value}", short(key)));
@@ -50,25 +50,21 @@ fn show_action(action: &Action) -> String {
             if set.min_ready_seconds != 0 {
                 words.push(format!("minReadySeconds={}", set.min_ready_seconds));
             }
-            on_success
+            scaled.as_ref().map(Scaling::event)
         }
-        Action::PatchSet {
-            set,
-            patch,
-            on_success,
-        } => {
+        Action::PatchSet { set, patch, scaled } => {
             words.push(format!("patch {}", set.name));
             show_patch(patch, &mut words);
-            on_success
+            scaled.as_ref().map(Scaling::event)
         }
         Action::PatchDeployment { patch, on_success } => {
             words.push("patch deployment".to_owned());
             show_patch(patch, &mut words);
-            on_success
+            on_success.clone()
         }
     };
     let mut text = words.join(" ");
-    if let Some(event) = event {
+    if let Some(event) = &event {
         write!(text, " ({})", show_event(event)).unwrap();
     }
     text
@@ -93,7 +89,12 @@ pub(crate) fn show_status(write: Option<&StatusWrite>) -> String {
     let Some(write) = write else {
         return "status unchanged".to_owned();
     };
-    let mut words = vec!["status".to_owned()];
+    let word = if write.may_wait {
+        "later: status"
+    } else {
+        "status"
+    };
+    let mut words = vec![word.to_owned()];
     show_patch(&write.patch, &mut words);
     let fields = write
         .patch

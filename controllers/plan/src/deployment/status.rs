@@ -150,29 +150,49 @@ fn acted(steps: &Steps<'_>, outcome: &Outcome) -> Option<StatusWrite> {
             .status_selector
             .then(|| deployment.spec.selector.to_string()),
     };
-    if counts_will_change(steps)
-        && is_only_counts(&deployment.status, &status)
-        && !progress::is_overdue(&deployment.status.conditions, &status.conditions)
-    {
-        return None;
-    }
+    let may_wait = (created.is_some() || reports_are_due(steps))
+        && !is_urgent(&deployment.status, &status)
+        && !progress::is_overdue(&deployment.status.conditions, &status.conditions);
     let is_new_set_there = view.sets.new.is_some() || created.is_some();
     let revision = steps.revision.filter(|_| is_new_set_there);
-    write(&view.observed, status, revision)
+    let write = write(&view.observed, status, revision)?;
+    Some(StatusWrite { may_wait, ..write })
 }
 
-/// Whether a ReplicaSet is about to report other counts: it was, or is being, resized and has
-/// not answered yet. Its answer causes the next sync.
-fn counts_will_change(steps: &Steps<'_>) -> bool {
+/// Whether a ReplicaSet is about to report: it was, or is being, resized and has not answered
+/// yet. Its answer causes the next sync.
+fn reports_are_due(steps: &Steps<'_>) -> bool {
     steps.changes.resizes() || steps.view.sets.all().any(is_unanswered)
 }
 
-/// Whether nothing changed but counts: those may wait for the sync that resizing causes.
-fn is_only_counts(before: &DeploymentStatus, after: &DeploymentStatus) -> bool {
-    before.observed_generation == after.observed_generation
-        && before.collision_count == after.collision_count
-        && before.selector == after.selector
-        && condition::same_verdicts(&before.conditions, &after.conditions)
+/// Whether somebody may be waiting for what changes, or has to act on it.
+///
+/// That a rollout begins and goes on, that pods are missing, and which generation that is about,
+/// is told as well by the status that follows at once when the ReplicaSets have reported.
+fn is_urgent(before: &DeploymentStatus, after: &DeploymentStatus) -> bool {
+    let verdict = |conditions, kind: &str| {
+        let known = condition::find(conditions, kind)?;
+        Some((known.status.clone(), known.reason.clone()))
+    };
+    let kinds = before.conditions.iter().chain(&after.conditions);
+    before.collision_count != after.collision_count
+        || kinds.into_iter().any(|condition| {
+            let kind = condition.kind.as_str();
+            let (was, is) = (
+                verdict(&before.conditions, kind),
+                verdict(&after.conditions, kind),
+            );
+            let says = |verdict: &Option<(String, String)>, status: &str| {
+                verdict.as_ref().is_some_and(|(known, _)| known == status)
+            };
+            was != is
+                && match kind {
+                    AVAILABLE | kstatus::READY => says(&is, TRUE),
+                    progress::PROGRESSING => says(&was, FALSE) || says(&is, FALSE),
+                    kstatus::RECONCILING => false,
+                    _ => true,
+                }
+        })
 }
 
 fn set_available(view: &View<'_>, counts: &Counts, conditions: &mut Vec<Condition>) {
@@ -285,6 +305,7 @@ fn write(
     (!patch.is_empty()).then_some(StatusWrite {
         status,
         patch: Value::Object(patch),
+        may_wait: false,
     })
 }
 

@@ -18,7 +18,7 @@ fn a_first_status_of_a_new_set() {
         "gen=1 observed=0 replicas=3 | ",
         Creation::Created,
         expect![[r#"
-            status revision=1 observedGeneration=1 terminating=0
+            later: status revision=1 observedGeneration=1 terminating=0
               Progressing True NewReplicaSetCreated: Created new replica set "web-5f4c5f5fc8"
               Available False MinimumReplicasUnavailable: Deployment does not have minimum availability."#]],
     );
@@ -41,7 +41,7 @@ fn a_set_that_was_just_created_counts_as_nothing() {
     check_status(
         "replicas=3 rev=2 status=3/3/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:NewReplicaSetCreated | web-a A 3 rev=1; web-b B 1 unsynced rev=2",
         Creation::None,
-        expect!["status unchanged"],
+        expect!["later: status unavailable=1 updated=0"],
     );
 }
 
@@ -62,7 +62,10 @@ fn counts_wait_while_sets_are_resized() {
     check_status(
         "replicas=3 surge=1 unavailable=0 rev=2 status=3/0/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:ReplicaSetUpdated@29s | web-a A 3 rev=1; web-b B 1/1 rev=2",
         Creation::None,
-        expect!["status unchanged"],
+        expect![[r#"
+            later: status available=4 ready=4 replicas=4 updated=1
+              Available True MinimumReplicasAvailable 60s ago: said before
+              Progressing True ReplicaSetUpdated: ReplicaSet "web-b" is progressing."#]],
     );
 }
 
@@ -239,7 +242,7 @@ fn scaling_judges_no_progress() {
         "gen=3 replicas=5 rev=1 status=3/3/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:NewReplicaSetAvailable@900s | web-b B 3 rev=1 desired=3 max=4",
         Creation::None,
         expect![[r#"
-            status observedGeneration=3
+            later: status observedGeneration=3
               Progressing True NewReplicaSetAvailable 900s ago: ReplicaSet "web-b" has successfully progressed.
               Available False MinimumReplicasUnavailable: Deployment does not have minimum availability."#]],
     );

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::fixture::{Scene, template};
-use super::sets::{lasting_available, size};
+use super::sets::size;
 use super::*;
 use crate::meta::Meta;
 use crate::names::SplitMix64;
@@ -135,8 +135,16 @@ impl World {
         self.sets.values().map(size).sum()
     }
 
-    fn seen_available(&self) -> i32 {
-        self.sets.values().map(lasting_available).sum()
+    /// Pods that serve, and still will when every ReplicaSet has the size that its spec says.
+    fn lasting_available(&self) -> i32 {
+        let serves = |set: &ReplicaSet| {
+            let own = |pod: &&Pod| *pod.controller.as_ref().unwrap().uid == *set.metadata.uid;
+            let pods = self.pods.values().filter(own);
+            pods.filter(|pod| pod.is_active() && pod.is_available(0, self.now))
+                .count() as i32
+        };
+        let left = |set: &ReplicaSet| serves(set).min(size(set));
+        self.sets.values().map(left).sum()
     }
 
     /// Pods that serve, truly.
@@ -171,7 +179,7 @@ impl World {
         let plan = plan(&observed);
         self.check_order_does_not_matter(&scene, &plan);
         let bound = (self.replicas() + self.bounds().surge).max(self.total_size());
-        let before = self.seen_available();
+        let before = self.lasting_available();
         let rolls = !self.is_recreate() && !self.is_scaling() && !self.deployment.spec.paused;
         let count = steps.unwrap_or(usize::MAX);
         for action in plan.actions.iter().take(count) {
@@ -186,14 +194,14 @@ impl World {
         }
         if rolls {
             let least = (self.replicas() - self.bounds().unavailable).min(before);
-            let left = self.seen_available();
+            let left = self.lasting_available();
             assert!(left >= least, "{left} available, {least} needed: {plan:?}");
         }
         if steps.is_some() {
             return !plan.actions.is_empty();
         }
         let outcome = super::fixture::success(&plan);
-        let write = status(&observed, &outcome);
+        let write = status(&observed, &outcome).filter(|write| !write.may_wait);
         if let Some(write) = &write {
             self.write_status(write);
         }
@@ -287,7 +295,9 @@ impl World {
                 other => panic!("nothing to claim: {other:?}"),
             }
         }
-        let status = replicaset::status(&observed, &outcome);
+        let status = replicaset::status(&observed, &outcome)
+            .filter(|write| !write.may_wait)
+            .map(|write| write.status);
         let version = self.next_version();
         let known = self.sets.get_mut(name).unwrap();
         if let Some(status) = &status {

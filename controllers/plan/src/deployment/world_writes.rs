@@ -55,7 +55,9 @@ impl World {
                 self.writes.set_patch += 1;
                 let version = self.next_version();
                 let known = self.sets.get_mut(&set.name).expect("a set to patch");
-                assert_eq!(*set, SetRef::of(known), "stale precondition");
+                let seen = (&set.uid, set.generation);
+                let live = (&known.metadata.uid, known.metadata.generation);
+                assert_eq!(seen, live, "stale precondition");
                 let before = revision::number(&known.metadata.annotations);
                 merge_annotations(&mut known.metadata.annotations, patch);
                 let after = revision::number(&known.metadata.annotations);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::same_labels::OnLabels;
 use super::{Claimed, Fault, Observed, Outcome, wanted};
 use crate::condition::{self, FALSE, TRUE};
 use crate::pod::Pod;
@@ -18,53 +19,77 @@ const STALLED: &str = "Stalled";
 /// kstatus: the observed state is the wanted one.
 const READY: &str = "Ready";
 
+/// A status to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusWrite {
+    /// The status as it will be.
+    pub status: ReplicaSetStatus,
+    /// Whether it may wait, for a second at most: the plan made the number of pods right, and
+    /// their own events bring the set back at once with more to tell.
+    pub may_wait: bool,
+}
+
 /// The status to write, or `None` when it is written already.
 ///
-/// It describes what was observed before the plan was carried out, as upstream's does. When
-/// all that a write would say is that the plan was carried out, it waits: the pods'
-/// own events bring the set back at once, and that sync writes one status instead of two.
-pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<ReplicaSetStatus> {
+/// It describes what was observed before the plan was carried out, as upstream's does. A set
+/// that is so large that more syncs have to follow tells how far it is; nothing is written when
+/// it has got no further.
+pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite> {
     let old = &observed.set.status;
-    let mut new = old.clone();
-    new.observed_generation = observed.set.metadata.generation;
+    let mut status = old.clone();
+    status.observed_generation = observed.set.metadata.generation;
     if let Some(fault) = Fault::of(observed) {
         // Upstream writes nothing for a selector that it cannot use.
         if !observed.extras.kstatus {
             return None;
         }
-        report_stalled(&mut new, &fault, observed.now);
-        return (new != *old).then_some(new);
+        report_stalled(&mut status, &fault, observed.now);
+        return (status != *old).then_some(StatusWrite {
+            status,
+            may_wait: false,
+        });
     }
 
-    count(&mut new, observed);
-    report_failure(&mut new, outcome, observed.now);
+    let claimed = Claimed::of(observed);
+    count(&mut status, observed, &claimed);
+    report_failure(&mut status, outcome, observed.now);
     if observed.extras.status_selector {
-        new.selector = Some(observed.set.spec.selector.to_string());
+        status.selector = Some(observed.set.spec.selector.to_string());
     }
     if observed.extras.kstatus {
-        report_progress(&mut new, wanted(observed.set), observed.now);
+        report_progress(&mut status, wanted(observed.set), observed.now);
     }
 
     let acted = outcome.created + outcome.deleted > 0 && outcome.failure.is_none();
-    if acted && counts(&new) == counts(old) {
+    if status == *old || acted && counts(&status) == counts(old) {
         return None;
     }
-    (new != *old).then_some(new)
+    Some(StatusWrite {
+        status,
+        may_wait: acted && is_settled_by(observed, &claimed, outcome),
+    })
+}
+
+/// Whether the set has the pods that it wants once what was done is seen.
+fn is_settled_by(observed: &Observed<'_>, claimed: &Claimed<'_>, outcome: &Outcome) -> bool {
+    let active = claimed.active.len();
+    (active + outcome.created).checked_sub(outcome.deleted) == Some(wanted(observed.set))
 }
 
 /// Fills in the numbers.
-fn count(status: &mut ReplicaSetStatus, observed: &Observed<'_>) {
-    let claimed = Claimed::of(observed);
+fn count<'a>(status: &mut ReplicaSetStatus, observed: &Observed<'a>, claimed: &Claimed<'a>) {
     let spec = &observed.set.spec;
-    let number = |wanted: &dyn Fn(&Pod) -> bool| {
-        let pods = claimed.active.iter().filter(|pod| wanted(pod));
-        saturate(pods.count())
-    };
-    status.replicas = number(&|_| true);
-    status.fully_labeled_replicas = number(&|pod| has_labels_of(pod, &spec.template));
-    status.ready_replicas = number(&|pod| pod.ready);
-    status.available_replicas =
-        number(&|pod| pod.is_available(spec.min_ready_seconds, observed.now));
+    let mut is_labelled = OnLabels::new(|pod: &Pod| has_labels_of(pod, &spec.template));
+    let [mut labelled, mut ready, mut available] = [0; 3];
+    for pod in &claimed.active {
+        labelled += usize::from(is_labelled.of(pod));
+        ready += usize::from(pod.ready);
+        available += usize::from(pod.is_available(spec.min_ready_seconds, observed.now));
+    }
+    status.replicas = saturate(claimed.active.len());
+    status.fully_labeled_replicas = saturate(labelled);
+    status.ready_replicas = saturate(ready);
+    status.available_replicas = saturate(available);
     status.terminating_replicas = observed
         .extras
         .terminating_replicas

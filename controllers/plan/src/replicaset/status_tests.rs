@@ -3,16 +3,17 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 
 use crate::fixture::Scene;
-use crate::replicaset::{Failure, FailureReason, Outcome, status};
+use crate::replicaset::{Failure, FailureReason, Outcome, StatusWrite, status};
 use crate::workload::ReplicaSetStatus;
 
 /// A status as text: counts, generation, then a line per condition.
-fn render(status: Option<&ReplicaSetStatus>) -> String {
-    let Some(status) = status else {
+fn render(write: Option<&StatusWrite>) -> String {
+    let Some(StatusWrite { status, may_wait }) = write else {
         return "unchanged".to_owned();
     };
     let mut text = format!(
-        "{} replicas, {} labelled, {} ready, {} available",
+        "{}{} replicas, {} labelled, {} ready, {} available",
+        if *may_wait { "later: " } else { "" },
         status.replicas,
         status.fully_labeled_replicas,
         status.ready_replicas,
@@ -216,11 +217,17 @@ fn a_status_that_the_pods_events_bring_anyway_waits_for_them() {
 }
 
 #[test]
-fn what_was_seen_is_written_even_when_more_is_to_come() {
+fn what_was_seen_may_wait_for_what_was_done() {
     check(
         "replicas=3 observed=1 status=3/3/3/3/0 | a Running Ready; b Running Ready",
         &done(1, 0),
-        expect!["2 replicas, 2 labelled, 2 ready, 2 available, 0 terminating, generation 1"],
+        expect!["later: 2 replicas, 2 labelled, 2 ready, 2 available, 0 terminating, generation 1"],
+    );
+    // Not while syncs have to follow: then it tells how far the set is.
+    check(
+        "replicas=3 observed=1 status=3/3/3/3/0 | a Running Ready",
+        &done(1, 0),
+        expect!["1 replicas, 1 labelled, 1 ready, 1 available, 0 terminating, generation 1"],
     );
 }
 
@@ -263,7 +270,9 @@ fn transition_times_are_whole_seconds() {
     let scene = Scene::parse("replicas=3 |");
     let mut observed = scene.observed();
     observed.now += jiff::SignedDuration::from_millis(750);
-    let status = status(&observed, &failed(0, FailureReason::FailedCreate)).unwrap();
+    let status = status(&observed, &failed(0, FailureReason::FailedCreate))
+        .unwrap()
+        .status;
     let since = status.conditions[0].last_transition_time;
     assert_eq!(since, Some(scene.observed().now));
 }
@@ -378,9 +387,9 @@ fn our_own_kind_says_what_a_user_must_mend() {
 
 #[test]
 fn conditions_move_on_from_one_state_to_the_next() {
-    let written = |from: &ReplicaSetStatus, text: &str| {
+    let written = |from: &StatusWrite, text: &str| {
         let mut scene = Scene::parse(text);
-        scene.set.status = from.clone();
+        scene.set.status = from.status.clone();
         // An hour later, to tell transition times apart.
         for condition in &mut scene.set.status.conditions {
             condition.last_transition_time = condition
@@ -389,10 +398,11 @@ fn conditions_move_on_from_one_state_to_the_next() {
         }
         status(&scene.observed(), &nothing_done()).unwrap()
     };
-    let stalled = written(
-        &ReplicaSetStatus::default(),
-        "replicas=2 selector= extras |",
-    );
+    let nothing = StatusWrite {
+        status: ReplicaSetStatus::default(),
+        may_wait: false,
+    };
+    let stalled = written(&nothing, "replicas=2 selector= extras |");
     let busy = written(&stalled, "replicas=2 extras | a Running Ready");
     expect![[r"
         1 replicas, 1 labelled, 1 ready, 1 available, 0 terminating, generation 1, selector app=web
@@ -414,7 +424,7 @@ fn conditions_move_on_from_one_state_to_the_next() {
         Ready=True AllReplicasAvailable since 12:00:00: 2 of 2 replicas are available"]]
     .assert_eq(&render(Some(&done)));
     let mut scene = Scene::parse("replicas=2 extras | a Running Ready; b Running Ready");
-    scene.set.status = done;
+    scene.set.status = done.status;
     assert_eq!(status(&scene.observed(), &nothing_done()), None);
 }
 
@@ -428,7 +438,8 @@ fn conditions_of_others_stay() {
 #[test]
 fn a_status_serialises_as_the_api_has_it() {
     let scene = Scene::parse("replicas=2 | a Running Ready; b Running deleting");
-    let status = status(&scene.observed(), &failed(0, FailureReason::FailedCreate));
+    let status = status(&scene.observed(), &failed(0, FailureReason::FailedCreate))
+        .map(|write| write.status);
     expect![[r#"
         {
           "replicas": 1,

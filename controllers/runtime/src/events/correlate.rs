@@ -56,6 +56,8 @@ pub(super) struct Correlator {
     groups: Lru<Group>,
     posted: Lru<Posted>,
     budgets: Lru<Option<Budget>>,
+    /// The moment that the last name was made of.
+    named: i128,
 }
 
 /// Messages of one reason about one object.
@@ -87,6 +89,7 @@ impl Correlator {
             groups: Lru::new(REMEMBERED),
             posted: Lru::new(REMEMBERED),
             budgets: Lru::new(REMEMBERED),
+            named: 0,
         }
     }
 
@@ -124,12 +127,17 @@ impl Correlator {
 
     /// Counts an event up if one was posted under `key`.
     fn count(&mut self, note: Note, key: &str, combined: bool) -> Posting {
+        // Two events of one moment need two names.
+        let moment = note.time.as_nanosecond().max(self.named + 1);
         let posted = self.posted.touch(key, || Posted {
-            name: event_name(&note),
+            name: event_name(&note, moment),
             first: note.time,
             count: 0,
         });
         posted.count = posted.count.saturating_add(1);
+        if posted.count == 1 {
+            self.named = moment;
+        }
         Posting {
             component: self.component,
             namespace: namespace(&note).to_owned(),
@@ -183,8 +191,8 @@ fn key(note: &Note, more: &[&str]) -> String {
 
 /// `<object>.<nanoseconds since 1970, in hex>`, as client-go names events. The name of an object
 /// that leaves no room for the rest is cut; client-go takes a random name then.
-fn event_name(note: &Note) -> String {
-    let unique = format!("{:x}", note.time.as_nanosecond());
+fn event_name(note: &Note, moment: i128) -> String {
+    let unique = format!("{moment:x}");
     let room = LONGEST_NAME - unique.len() - 1;
     let object = note.object.name.get(..room).unwrap_or(&note.object.name);
     // A name ends with a letter or digit, and so must each part before a dot.

@@ -54,9 +54,10 @@ impl Operations {
 
 /// A JSON pointer (RFC 6901).
 fn pointer(path: &[&str]) -> String {
-    path.iter()
-        .map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1")))
-        .collect()
+    let escaped = path
+        .iter()
+        .map(|part| part.replace('~', "~0").replace('/', "~1"));
+    escaped.fold(String::new(), |pointer, part| pointer + "/" + &part)
 }
 
 impl Writer {
