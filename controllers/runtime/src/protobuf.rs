@@ -108,8 +108,6 @@ pub(crate) struct MetaMessage {
     pub(crate) deletion_timestamp: Option<TimeMessage>,
     #[prost(int64, optional, tag = "10")]
     pub(crate) deletion_grace_period_seconds: Option<i64>,
-    #[prost(message, repeated, tag = "12")]
-    pub(crate) annotations: Vec<EntryMessage>,
     #[prost(bytes = "bytes", repeated, tag = "14")]
     pub(crate) finalizers: Vec<Bytes>,
 }
@@ -119,15 +117,6 @@ pub(crate) struct MetaMessage {
 pub(crate) struct TimeMessage {
     #[prost(int64, optional, tag = "1")]
     pub(crate) seconds: Option<i64>,
-}
-
-/// One entry of a map.
-#[derive(Message)]
-pub(crate) struct EntryMessage {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub(crate) key: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub(crate) value: Bytes,
 }
 
 /// Any object, of which only the metadata is read: they have it in one place.

@@ -189,7 +189,7 @@ pub(crate) struct Reply {
 }
 
 /// The metadata that is read of the reply to a write.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct ReplyMeta {
     pub name: String,
@@ -228,5 +228,102 @@ impl Reply {
                     .collect::<Result<_, _>>()?,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Response};
+
+    use super::*;
+    use crate::protobuf::encode::{Encoder, envelope, meta, status};
+
+    const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+    fn reply(kind: &str, message: Encoder) -> Result<Reply, Unreadable> {
+        let body = envelope(kind, message).into();
+        let encoding = Encoding::Protobuf;
+        Answer { encoding, body }.reply()
+    }
+
+    fn head(code: u16, headers: &[(&'static str, &'static str)]) -> Parts {
+        let mut response = Response::new(());
+        *response.status_mut() = code.try_into().unwrap();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        *response.headers_mut() = headers.collect::<HeaderMap>();
+        response.into_parts().0
+    }
+
+    #[test]
+    fn metadata_in_protobuf_is_what_it_is_in_json() {
+        let object = Encoder::default().message(1, meta("web-1", "uid-1", 41));
+        let read = reply("PartialObjectMetadata", object).unwrap().metadata;
+        assert_eq!(
+            (&*read.name, &*read.uid, read.resource_version),
+            ("web-1", "uid-1", 41)
+        );
+        assert_eq!(read.deletion_timestamp, None);
+        assert!(read.finalizers.is_empty());
+
+        let time = Encoder::default().number(1, 1_795_000_000).number(2, 0);
+        let deleted = meta("web-1", "uid-1", 42)
+            .message(9, time)
+            .number(10, 30)
+            .bytes(14, "example.com/hold");
+        let object = Encoder::default().message(1, deleted);
+        let read = reply("PartialObjectMetadata", object).unwrap().metadata;
+        let json = br#"{"metadata": {"name": "web-1", "uid": "uid-1", "resourceVersion": "42",
+            "deletionTimestamp": "2026-11-18T11:06:40Z", "deletionGracePeriodSeconds": 30,
+            "finalizers": ["example.com/hold"], "labels": {"a": "b"}}}"#;
+        let answer = Answer {
+            encoding: Encoding::Json,
+            body: Bytes::from_static(json),
+        };
+        assert_eq!(read, answer.reply().unwrap().metadata);
+    }
+
+    #[test]
+    fn a_status_says_nothing_of_the_object() {
+        // Of a list's metadata the fields have other meanings under the same numbers.
+        let of_a_list = Encoder::default().bytes(1, "link").bytes(2, "17");
+        let status = Encoder::default().message(1, of_a_list);
+        let read = reply("Status", status).unwrap();
+        assert_eq!(read.metadata, ReplyMeta::default());
+    }
+
+    #[test]
+    fn a_refusal_is_read_in_whatever_form_it_comes() {
+        let json =
+            r#"{"kind": "Status", "code": 409, "reason": "AlreadyExists", "message": "taken"}"#;
+        let binary = envelope("Status", status(409, "AlreadyExists", "taken"));
+        for (kind, body) in [
+            ("application/json", Bytes::from(json)),
+            (PROTOBUF, binary.into()),
+        ] {
+            let status = refusal(&head(409, &[("content-type", kind)]), &body);
+            assert_eq!(
+                (status.code, &*status.reason, &*status.message),
+                (409, "AlreadyExists", "taken"),
+                "{kind}"
+            );
+        }
+        for (kind, body) in [("text/plain", "no\n"), (PROTOBUF, "no")] {
+            let status = refusal(&head(502, &[("content-type", kind)]), &body.into());
+            assert_eq!((status.code, &*status.message), (502, "no"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_delay_of_a_refusal_may_stand_in_the_header_alone() {
+        let delay = |headers: &[(&'static str, &'static str)], body: &'static str| {
+            let status = refusal(&head(429, headers), &body.into());
+            status.details.map(|details| details.retry_after_seconds)
+        };
+        assert_eq!(delay(&[("retry-after", "7")], "too many"), Some(7));
+        assert_eq!(delay(&[], "too many"), None);
+        let inside = r#"{"code": 429, "details": {"retryAfterSeconds": 3}}"#;
+        assert_eq!(delay(&[("retry-after", "7")], inside), Some(3));
     }
 }

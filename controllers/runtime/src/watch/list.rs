@@ -1,78 +1,18 @@
-//! The list that a watch starts from: streamed as events, or page by page.
+//! The list that a watch starts from.
 
 use std::sync::Arc;
 
 use ironkeel_plan::meta::Stored;
 
-use super::frames::Frames;
 use super::request::{self, Failure};
-use super::wire::{self, Decoded, DecodedPage, Event};
-use super::{LIST_SILENCE, PAGE, Readable, Sink, Watch, WatchState, accept, decode};
+use super::wire::{self, Decoded, DecodedPage};
+use super::{PAGE, Readable, Sink, Watch, WatchState, accept};
 use crate::protobuf::Encoding;
 use crate::store::{Change, Store};
 
 impl Watch {
-    /// Reads the list as the first part of a watch, which goes on with the events after it.
-    pub(super) async fn stream_list<V, C, P>(
-        &self,
-        sink: &Sink<'_, V, C, P>,
-    ) -> Result<(Frames, u64), Failure>
-    where
-        V: Readable,
-        C: Fn(&Change<V>),
-        P: Fn(u64),
-    {
-        self.report_listing();
-        // No resourceVersion: the list is as new as the request.
-        let target = self
-            .source
-            .target()
-            .with("sendInitialEvents", "true")
-            .with("resourceVersionMatch", "NotOlderThan");
-        let mut frames = match self.source.open::<V>(target, self.watch_time()).await {
-            Err(Failure::Refused {
-                code: 400 | 422,
-                message,
-                ..
-            }) => return Err(Failure::NoStreaming(message)),
-            other => other?,
-        };
-        // The objects so far: nobody sees them before they are complete.
-        let listed = Store::new();
-        loop {
-            let frame = match frames.next(LIST_SILENCE).await {
-                Ok(Some(frame)) => frame,
-                Ok(None) => return Err(Failure::Transport("the list was cut off".to_owned())),
-                Err(Failure::Silent(_)) => {
-                    return Err(Failure::NoStreaming("the list does not end".to_owned()));
-                }
-                Err(other) => return Err(other),
-            };
-            match decode(frames.encoding, &frame)? {
-                Event::Put(object) => {
-                    if let Some(object) = self.known_or_new(object, sink.store) {
-                        listed.apply_shared(object);
-                    }
-                }
-                Event::Deleted(object) => {
-                    listed.delete(&object.key(), object.uid());
-                }
-                Event::Bookmark(mark) if mark.ends_initial_events => {
-                    let version = mark.resource_version;
-                    self.swap_in(listed.all(), version, sink);
-                    return Ok((frames, version));
-                }
-                Event::Bookmark(_) => {}
-                Event::Error(status) => return Err(Failure::of_status(self.resource, &status)),
-            }
-        }
-    }
-
     /// Reads the list page by page and returns its version.
-    pub(super) async fn page_list<V, C, P>(
-        &mut self,
-        sink: &Sink<'_, V, C, P>,
-    ) -> Result<u64, Failure>
+    pub(super) async fn list<V, C, P>(&mut self, sink: &Sink<'_, V, C, P>) -> Result<u64, Failure>
     where
         V: Readable,
         C: Fn(&Change<V>),

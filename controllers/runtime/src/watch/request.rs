@@ -29,9 +29,6 @@ pub(super) enum Failure {
     /// 410, or a version that the server does not know yet: only a new list helps.
     #[error("the resourceVersion is of no use any more: {0}")]
     Expired(String),
-    /// The server refuses a streaming list.
-    #[error("streaming lists are not served: {0}")]
-    NoStreaming(String),
     /// Any other refusal.
     #[error("{code}: {message}")]
     Refused {

@@ -4,35 +4,39 @@
 use ironkeel_plan::meta::Key;
 use prometheus_client::registry::Registry;
 
-use self::server::{Pipe, Reply, Run, end_of_list, line, pod, run, started};
+use self::server::{Pipe, Reply, Run, line, pod, run};
 use super::*;
 use crate::resource::{PODS, REPLICA_SETS};
 
 mod protobuf;
 mod server;
 
-const STREAM: &str = "/api/v1/pods?sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
-    &watch=true&allowWatchBookmarks=true";
-const LIST: &str = "/api/v1/pods?limit=500";
+const LIST: &str = "/api/v1/pods?limit=2000";
 
 /// The URI of a watch from `version`.
 fn from(version: u64) -> String {
     format!("/api/v1/pods?resourceVersion={version}&watch=true&allowWatchBookmarks=true")
 }
 
-/// A streaming list of a (version 5) and b (version 7) at version 10.
-fn two_pods() -> Vec<String> {
-    vec![
-        line("ADDED", &pod("a", "uid-a", 5)),
-        line("ADDED", &pod("b", "uid-b", 7)),
-        end_of_list(10),
-    ]
+/// A list of a (version 5) and b (version 7) at version 10.
+fn two_pods() -> Reply {
+    Reply::page(&[pod("a", "uid-a", 5), pod("b", "uid-b", 7)], 10, "")
+}
+
+/// A list of nothing at `version`.
+fn nothing(version: u64) -> Reply {
+    Reply::page(&[], version, "")
+}
+
+/// A watch that has sent nothing yet.
+fn watch() -> (Reply, Pipe) {
+    Reply::stream::<String>(&[])
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_streamed_list_goes_on_as_a_watch() {
-    let (reply, pipe) = Reply::stream(&two_pods());
-    let run = run(vec![reply]);
+async fn a_list_goes_on_as_a_watch() {
+    let (watch, pipe) = watch();
+    let run = run(vec![two_pods(), watch]);
     run.settle().await;
     assert_eq!(run.take_log(), "@10 +a@5 +b@7");
     assert!(run.store.is_synced());
@@ -46,26 +50,26 @@ async fn a_streamed_list_goes_on_as_a_watch() {
     assert_eq!(run.take_log(), "@11 a@5>11 @12 +c@12 @13 -b@7 @20");
     assert_eq!(run.store.resource_version(), 20);
     assert_eq!(run.store.len(), 2);
-    assert_eq!(run.requests(), [STREAM]);
+    assert_eq!(run.requests(), [LIST, &from(10)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn lines_are_found_wherever_chunks_end() {
-    let (reply, pipe) = Reply::stream::<String>(&[]);
-    let run = run(vec![reply]);
-    let text: String = two_pods().concat() + "\n" + &line("MODIFIED", &pod("b", "uid-b", 11));
+    let (watch, pipe) = watch();
+    let run = run(vec![two_pods(), watch]);
+    let text =
+        line("ADDED", &pod("c", "uid-c", 11)) + "\n" + &line("MODIFIED", &pod("b", "uid-b", 12));
     for piece in text.as_bytes().chunks(7) {
         pipe.send(std::str::from_utf8(piece).unwrap());
         run.settle().await;
     }
-    assert_eq!(run.take_log(), "@10 +a@5 +b@7 @11 b@7>11");
+    assert_eq!(run.take_log(), "@10 +a@5 +b@7 @11 +c@11 @12 b@7>12");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_stream_is_listed_page_by_page() {
-    let (watch, _pipe) = Reply::stream::<String>(&[]);
+async fn a_list_is_read_page_by_page() {
+    let (watch, _pipe) = watch();
     let run = run(vec![
-        Reply::status(422, "Invalid", "sendInitialEvents is forbidden"),
         Reply::page(&[pod("a", "uid-a", 5)], 10, "next one/"),
         Reply::page(&[pod("b", "uid-b", 7)], 10, ""),
         watch,
@@ -73,24 +77,13 @@ async fn a_server_that_does_not_stream_is_listed_page_by_page() {
     run.settle().await;
     assert_eq!(run.take_log(), "@10 +a@5 +b@7");
     let second = format!("{LIST}&continue=next%20one%2F");
-    assert_eq!(run.requests(), [STREAM, LIST, &second, &from(10)]);
-    assert_eq!(started(&run), 0, "the fall-back costs no time");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_without_end_falls_back_to_pages() {
-    let (endless, _pipe) = Reply::stream(&[line("ADDED", &pod("a", "uid-a", 5))]);
-    let (watch, _pipe) = Reply::stream::<String>(&[]);
-    let run = run(vec![endless, Reply::page(&[], 10, ""), watch]);
-    run.pass(31).await;
-    assert_eq!(run.take_log(), "@10");
-    assert_eq!(run.requests(), [STREAM, LIST, &from(10)]);
+    assert_eq!(run.requests(), [LIST, &second, &from(10)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_expires_between_pages_is_asked_for_at_once() {
-    let (watch, _pipe) = Reply::stream::<String>(&[]);
-    let run = server::run_paged(vec![
+    let (watch, _pipe) = watch();
+    let run = run(vec![
         Reply::page(&[pod("a", "uid-a", 5)], 10, "token"),
         Reply::status(410, "Expired", "the continue token is too old"),
         Reply::page(&[pod("a", "uid-a", 5), pod("b", "uid-b", 7)], 30, ""),
@@ -104,13 +97,10 @@ async fn a_list_that_expires_between_pages_is_asked_for_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn deletions_missed_during_a_gap_come_out_of_the_new_list() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    let (second, _pipe) = Reply::stream(&[
-        line("ADDED", &pod("a", "uid-a", 5)),
-        line("ADDED", &pod("c", "uid-c", 40)),
-        end_of_list(50),
-    ]);
-    let run = run(vec![first, second]);
+    let (first, pipe) = watch();
+    let (second, _pipe) = watch();
+    let later = Reply::page(&[pod("a", "uid-a", 5), pod("c", "uid-c", 40)], 50, "");
+    let run = run(vec![two_pods(), first, later, second]);
     run.settle().await;
     run.take_log();
     pipe.send(&line(
@@ -119,7 +109,7 @@ async fn deletions_missed_during_a_gap_come_out_of_the_new_list() {
     ));
     run.pass(1).await;
     assert_eq!(run.take_log(), "@50 +c@40 -b@7");
-    assert_eq!(run.requests(), [STREAM, STREAM]);
+    assert_eq!(run.requests(), [LIST, &from(10), LIST, &from(50)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,15 +118,16 @@ async fn a_refused_resumption_lists_anew() {
         Reply::status(410, "Gone", "too old"),
         Reply::text(504, &server::too_large()),
     ] {
-        let (first, pipe) = Reply::stream(&two_pods());
-        let (third, _pipe) = Reply::stream(&[end_of_list(60)]);
-        let run = run(vec![first, refusal, third]);
+        let (first, pipe) = watch();
+        let (second, _pipe) = watch();
+        let run = run(vec![two_pods(), first, refusal, nothing(60), second]);
         run.settle().await;
         run.take_log();
         drop(pipe);
         run.pass(1).await;
         assert_eq!(run.take_log(), "@60 -a@5 -b@7");
-        assert_eq!(run.requests(), [STREAM, &from(10), STREAM]);
+        let (resumed, again) = (from(10), from(60));
+        assert_eq!(run.requests(), [LIST, &resumed, &resumed, LIST, &again]);
     }
 }
 
@@ -144,9 +135,9 @@ async fn a_refused_resumption_lists_anew() {
 async fn a_closed_or_broken_watch_resumes_where_it_was() {
     let end: [fn(Pipe); 2] = [drop, Pipe::fail];
     for end in end {
-        let (first, pipe) = Reply::stream(&two_pods());
-        let (second, second_pipe) = Reply::stream::<String>(&[]);
-        let run = run(vec![first, second]);
+        let (first, pipe) = watch();
+        let (second, second_pipe) = watch();
+        let run = run(vec![two_pods(), first, second]);
         run.settle().await;
         pipe.send(&line("BOOKMARK", &server::meta(25)));
         // Cut off in the middle of an event: it comes again.
@@ -157,14 +148,14 @@ async fn a_closed_or_broken_watch_resumes_where_it_was() {
         second_pipe.send(&line("MODIFIED", &pod("a", "uid-a", 26)));
         run.settle().await;
         assert_eq!(run.take_log(), "@10 +a@5 +b@7 @25 @26 a@5>26");
-        assert_eq!(run.requests(), [STREAM, &from(25)]);
+        assert_eq!(run.requests(), [LIST, &from(10), &from(25)]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn replayed_events_bring_nothing_back() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    let run = run(vec![first]);
+    let (first, pipe) = watch();
+    let run = run(vec![two_pods(), first]);
     pipe.send(&line("DELETED", &pod("b", "uid-b", 11)));
     pipe.send(&line("ADDED", &pod("b", "uid-b", 7)));
     pipe.send(&line("DELETED", &pod("b", "uid-b", 11)));
@@ -181,8 +172,8 @@ fn broken(name: &str, uid: &str, version: u64) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_that_cannot_be_decoded_is_skipped_alone() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    let run = run(vec![first]);
+    let (first, pipe) = watch();
+    let run = run(vec![two_pods(), first]);
     run.settle().await;
     run.take_log();
     let store = &run.store;
@@ -211,50 +202,29 @@ async fn an_object_that_a_list_garbles_is_not_taken_for_deleted() {
         broken("b", "uid-other", 8),
         pod("c", "uid-c", 9),
     ];
-    let mut lines: Vec<String> = items.iter().map(|item| line("ADDED", item)).collect();
-    lines.push(end_of_list(50));
-    let (streamed, _pipe) = Reply::stream(&lines);
-    let (watch, _watch_pipe) = Reply::stream::<String>(&[]);
-    let kinds: [(bool, Vec<Reply>); 2] = [
-        (true, vec![streamed]),
-        (false, vec![Reply::page(&items, 50, ""), watch]),
-    ];
-    for (streaming, second_list) in kinds {
-        let mut replies = Vec::new();
-        let expired = line("ERROR", &server::status(410, "Expired", "too old"));
-        if streaming {
-            let mut lines = two_pods();
-            lines.push(expired);
-            replies.push(Reply::stream(&lines).0);
-        } else {
-            let both = [pod("a", "uid-a", 5), pod("b", "uid-b", 7)];
-            replies.push(Reply::page(&both, 10, ""));
-            replies.push(Reply::stream(&[expired]).0);
-        }
-        replies.extend(second_list);
-        let run = if streaming {
-            run(replies)
-        } else {
-            server::run_paged(replies)
-        };
-        run.pass(1).await;
-        assert_eq!(run.take_log(), "@10 +a@5 +b@7 @50 +c@9 -b@7");
-    }
+    let expired = line("ERROR", &server::status(410, "Expired", "too old"));
+    let (first, _pipe) = Reply::stream(&[expired]);
+    let (second, _second_pipe) = watch();
+    let run = run(vec![two_pods(), first, Reply::page(&items, 50, ""), second]);
+    run.pass(1).await;
+    assert_eq!(run.take_log(), "@10 +a@5 +b@7 @50 +c@9 -b@7");
 }
 
 #[tokio::test(start_paused = true)]
 async fn nonsense_is_asked_for_again_and_at_last_listed_anew() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    pipe.send("<html>a proxy says no</html>\n");
-    let mut replies = vec![first];
-    replies.extend((0..3).map(|_| Reply::stream(&["gibberish\n".to_owned()]).0));
-    let (last, _pipe) = Reply::stream(&[end_of_list(70)]);
-    replies.push(last);
+    let mut replies = vec![two_pods()];
+    replies.push(Reply::stream(&["<html>a proxy says no</html>\n"]).0);
+    replies.extend((0..3).map(|_| Reply::stream(&["gibberish\n"]).0));
+    let (last, _pipe) = watch();
+    replies.extend([nothing(70), last]);
     let run = run(replies);
     run.pass(10).await;
     assert_eq!(run.take_log(), "@10 +a@5 +b@7 @70 -a@5 -b@7");
     let again = from(10);
-    assert_eq!(run.requests(), [STREAM, &again, &again, &again, STREAM]);
+    assert_eq!(
+        run.requests(),
+        [LIST, &again, &again, &again, &again, LIST, &from(70)]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,8 +232,8 @@ async fn a_missing_crd_is_a_state_and_is_looked_for() {
     let mut replies: Vec<Reply> = (0..200)
         .map(|_| Reply::text(404, "404 page not found\n"))
         .collect();
-    replies.push(Reply::stream(&[end_of_list(10)]).0);
-    let run = server::start(REPLICA_SETS, Scope::default(), true, replies);
+    replies.push(nothing(10));
+    let run = server::start(REPLICA_SETS, Scope::default(), replies);
     run.pass(600).await;
     assert_eq!(*run.state.borrow(), WatchState::Missing);
     assert!(!run.store.is_synced());
@@ -283,9 +253,10 @@ async fn a_missing_crd_is_a_state_and_is_looked_for() {
 #[tokio::test(start_paused = true)]
 async fn too_many_requests_wait_as_long_as_the_server_says() {
     let plain = "Too many requests, please try again later.";
-    let (last, _pipe) = Reply::stream(&[end_of_list(10)]);
+    let (last, _pipe) = watch();
     let run = run(vec![
         Reply::text(429, plain).with_header("retry-after", "7"),
+        nothing(10),
         last,
     ]);
     run.pass(6).await;
@@ -301,8 +272,8 @@ async fn too_many_requests_wait_as_long_as_the_server_says() {
 
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_restarts_is_found_within_two_seconds() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    let mut replies = vec![first];
+    let (first, pipe) = watch();
+    let mut replies = vec![two_pods(), first];
     replies.extend((0..15).map(|_| Reply::refused()));
     let (back, _back) = Reply::stream(&[line("MODIFIED", &pod("a", "uid-a", 11))]);
     replies.push(back);
@@ -316,9 +287,9 @@ async fn an_api_server_that_restarts_is_found_within_two_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_up_at_once_is_not_hammered() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    let mut replies = vec![first];
-    replies.extend((0..1000).map(|_| Reply::stream::<String>(&[]).0));
+    let (first, pipe) = watch();
+    let mut replies = vec![two_pods(), first];
+    replies.extend((0..1000).map(|_| watch().0));
     let run = run(replies);
     drop(pipe);
     run.pass(60).await;
@@ -328,25 +299,26 @@ async fn a_server_that_hangs_up_at_once_is_not_hammered() {
 #[tokio::test(start_paused = true)]
 async fn a_list_that_is_too_old_at_once_is_not_repeated_in_a_hot_loop() {
     let replies = (0..1000)
-        .map(|_| {
+        .flat_map(|_| {
             let expired = line("ERROR", &server::status(410, "Expired", "too old"));
-            Reply::stream(&[end_of_list(10), expired]).0
+            [nothing(10), Reply::stream(&[expired]).0]
         })
         .collect();
     let run = run(replies);
     run.pass(60).await;
-    assert!(run.requests().len() < 80, "{}", run.requests().len());
+    let lists = run.requests().iter().filter(|uri| *uri == LIST).count();
+    assert!(lists < 80, "{lists}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_watch_is_reopened() {
-    let (first, _silent) = Reply::stream(&two_pods());
-    let (second, _pipe) = Reply::stream::<String>(&[]);
-    let run = run(vec![first, second]);
+    let (first, _silent) = watch();
+    let (second, _pipe) = watch();
+    let run = run(vec![two_pods(), first, second]);
     run.pass(149).await;
-    assert_eq!(run.requests(), [STREAM]);
+    assert_eq!(run.requests(), [LIST, &from(10)]);
     run.pass(2).await;
-    assert_eq!(run.requests(), [STREAM, &from(10)]);
+    assert_eq!(run.requests(), [LIST, &from(10), &from(10)]);
     assert_eq!(*run.state.borrow(), WatchState::Live);
 }
 
@@ -357,16 +329,16 @@ async fn the_scope_is_in_every_request() {
         labels: Some("app in (a,b),tier=x".to_owned()),
         fields: Some("spec.nodeName=n1".to_owned()),
     };
-    let (watch, _pipe) = Reply::stream::<String>(&[]);
-    let replies = vec![Reply::page(&[], 10, ""), watch];
-    let run = server::start(PODS, scope, false, replies);
+    let (watch, _pipe) = watch();
+    let replies = vec![nothing(10), watch];
+    let run = server::start(PODS, scope, replies);
     run.settle().await;
     let scope = "/api/v1/namespaces/blue/pods?labelSelector=app%20in%20%28a%2Cb%29%2Ctier%3Dx\
         &fieldSelector=spec.nodeName%3Dn1";
     assert_eq!(
         run.requests(),
         [
-            format!("{scope}&limit=500"),
+            format!("{scope}&limit=2000"),
             format!("{scope}&resourceVersion=10&watch=true&allowWatchBookmarks=true")
         ]
     );
@@ -374,8 +346,8 @@ async fn the_scope_is_in_every_request() {
 
 #[tokio::test(start_paused = true)]
 async fn cancelling_ends_the_watch_and_its_connection() {
-    let (first, pipe) = Reply::stream(&two_pods());
-    let run = run(vec![first]);
+    let (first, pipe) = watch();
+    let run = run(vec![two_pods(), first]);
     run.settle().await;
     run.cancel.cancel();
     run.done.await.unwrap();

@@ -15,9 +15,6 @@ use super::Readable;
 use crate::protobuf::Encoding;
 use crate::request::Unreadable;
 
-/// The annotation of the bookmark that ends the initial part of a streaming list (KEP-3157).
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
-
 /// One event of a watch.
 #[derive(Debug)]
 pub(super) enum Event<V> {
@@ -25,18 +22,10 @@ pub(super) enum Event<V> {
     Put(Decoded<V>),
     /// The object is gone.
     Deleted(Decoded<V>),
-    /// Everything up to a version was sent.
-    Bookmark(Mark),
+    /// Everything up to this version was sent.
+    Bookmark(u64),
     /// The watch failed on the server.
     Error(Box<Status>),
-}
-
-/// The object of a bookmark.
-#[derive(Debug)]
-pub(super) struct Mark {
-    pub(super) resource_version: u64,
-    /// Whether it ends the initial part of a streaming list.
-    pub(super) ends_initial_events: bool,
 }
 
 /// Who an object is, when nothing else of it can be decoded.

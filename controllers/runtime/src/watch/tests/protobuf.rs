@@ -1,6 +1,6 @@
 //! The same watch when the API server answers in protobuf.
 
-use super::server::{Reply, run, run_paged};
+use super::server::{Pipe, Reply, run};
 use super::*;
 use crate::protobuf::encode::{Encoder, envelope, meta, status};
 
@@ -9,7 +9,7 @@ fn in_protobuf(reply: Reply) -> Reply {
     reply.with_header("content-type", "application/vnd.kubernetes.protobuf")
 }
 
-fn stream(events: &[Vec<u8>]) -> (Reply, super::server::Pipe) {
+fn stream(events: &[Vec<u8>]) -> (Reply, Pipe) {
     let (reply, pipe) = Reply::stream(events);
     let kind = "application/vnd.kubernetes.protobuf;stream=watch";
     (reply.with_header("content-type", kind), pipe)
@@ -36,23 +36,25 @@ fn event(kind: &str, object_kind: &str, object: Encoder) -> Vec<u8> {
     [length.to_vec(), event].concat()
 }
 
-fn bookmark(version: u64, ends_list: bool) -> Vec<u8> {
-    let mut metadata = meta("", "", version);
-    if ends_list {
-        let entry = Encoder::default()
-            .bytes(1, "k8s.io/initial-events-end")
-            .bytes(2, "true");
-        metadata = metadata.message(12, entry);
-    }
+fn bookmark(version: u64) -> Vec<u8> {
+    let metadata = meta("", "", version);
     event("BOOKMARK", "Pod", Encoder::default().message(1, metadata))
 }
 
-fn two_pods() -> Vec<Vec<u8>> {
-    vec![
-        event("ADDED", "Pod", pod("a", "uid-a", 5)),
-        event("ADDED", "Pod", pod("b", "uid-b", 7)),
-        bookmark(10, true),
-    ]
+fn page(items: &[Encoder], version: u64, next: &str) -> Reply {
+    let metadata = Encoder::default()
+        .bytes(2, version.to_string())
+        .bytes(3, next);
+    let list = Encoder::default().message(1, metadata);
+    let list = items
+        .iter()
+        .fold(list, |list, item| list.message(2, item.clone()));
+    in_protobuf(Reply::text(200, envelope("PodList", list)))
+}
+
+/// A list of a (version 5) and b (version 7) at version 10.
+fn two_pods() -> Reply {
+    page(&[pod("a", "uid-a", 5), pod("b", "uid-b", 7)], 10, "")
 }
 
 #[test]
@@ -68,9 +70,9 @@ fn pods_are_wanted_in_protobuf_and_sets_in_json() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_streamed_list_goes_on_as_a_watch() {
-    let (reply, pipe) = stream(&two_pods());
-    let run = run(vec![reply]);
+async fn a_list_goes_on_as_a_watch() {
+    let (watch, pipe) = stream(&[]);
+    let run = run(vec![two_pods(), watch]);
     run.settle().await;
     assert_eq!(run.take_log(), "@10 +a@5 +b@7");
     assert!(run.store.is_synced());
@@ -78,7 +80,7 @@ async fn a_streamed_list_goes_on_as_a_watch() {
     pipe.send(event("MODIFIED", "Pod", pod("a", "uid-a", 11)));
     pipe.send(event("ADDED", "Pod", pod("c", "uid-c", 12)));
     pipe.send(event("DELETED", "Pod", pod("b", "uid-b", 13)));
-    pipe.send(bookmark(20, false));
+    pipe.send(bookmark(20));
     run.settle().await;
     assert_eq!(run.take_log(), "@11 a@5>11 @12 +c@12 @13 -b@7 @20");
     assert_eq!(run.store.resource_version(), 20);
@@ -87,26 +89,29 @@ async fn a_streamed_list_goes_on_as_a_watch() {
 #[tokio::test(start_paused = true)]
 async fn frames_are_found_wherever_chunks_end() {
     for size in [1, 3, 7, 64] {
-        let (reply, pipe) = stream(&[]);
-        let run = run(vec![reply]);
-        let last = event("MODIFIED", "Pod", pod("b", "uid-b", 11));
-        let all = [two_pods().concat(), vec![0; 4], last].concat();
+        let (watch, pipe) = stream(&[]);
+        let run = run(vec![two_pods(), watch]);
+        let first = event("ADDED", "Pod", pod("c", "uid-c", 11));
+        let last = event("MODIFIED", "Pod", pod("b", "uid-b", 12));
+        let all = [first, vec![0; 4], last].concat();
         for piece in all.chunks(size) {
             pipe.send(piece);
             run.settle().await;
         }
-        assert_eq!(run.take_log(), "@10 +a@5 +b@7 @11 b@7>11", "{size}");
+        assert_eq!(
+            run.take_log(),
+            "@10 +a@5 +b@7 @11 +c@11 @12 b@7>12",
+            "{size}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_expired_version_means_a_new_list() {
-    let (first, pipe) = stream(&two_pods());
-    let (second, _pipe) = stream(&[
-        event("ADDED", "Pod", pod("c", "uid-c", 40)),
-        bookmark(50, true),
-    ]);
-    let run = run(vec![first, second]);
+    let (first, pipe) = stream(&[]);
+    let (second, _pipe) = stream(&[]);
+    let later = page(&[pod("c", "uid-c", 40)], 50, "");
+    let run = run(vec![two_pods(), first, later, second]);
     run.settle().await;
     run.take_log();
     let gone = status(410, "Expired", "too old resource version");
@@ -117,8 +122,8 @@ async fn an_expired_version_means_a_new_list() {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_that_cannot_be_decoded_is_skipped_alone() {
-    let (reply, pipe) = stream(&two_pods());
-    let run = run(vec![reply]);
+    let (watch, pipe) = stream(&[]);
+    let run = run(vec![two_pods(), watch]);
     run.settle().await;
     run.take_log();
     pipe.send(event("ADDED", "Pod", broken("x", "uid-x", 11)));
@@ -134,19 +139,10 @@ async fn an_object_that_cannot_be_decoded_is_skipped_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn pages_are_read_too() {
-    let page = |items: &[Encoder], next: &str| {
-        let metadata = Encoder::default().bytes(2, "10").bytes(3, next);
-        let list = items
-            .iter()
-            .fold(Encoder::default().message(1, metadata), |list, item| {
-                list.message(2, item.clone())
-            });
-        in_protobuf(Reply::text(200, envelope("PodList", list)))
-    };
     let (watch, _pipe) = stream(&[]);
-    let run = run_paged(vec![
-        page(&[pod("a", "uid-a", 5), broken("x", "uid-x", 6)], "more"),
-        page(&[pod("b", "uid-b", 7)], ""),
+    let run = run(vec![
+        page(&[pod("a", "uid-a", 5), broken("x", "uid-x", 6)], 10, "more"),
+        page(&[pod("b", "uid-b", 7)], 10, ""),
         watch,
     ]);
     run.settle().await;
@@ -157,19 +153,14 @@ async fn pages_are_read_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_read_too() {
-    let refused = status(422, "Invalid", "sendInitialEvents is forbidden");
-    let (watch, _pipe) = stream(&[]);
-    let empty = envelope(
-        "PodList",
-        Encoder::default().message(1, Encoder::default().bytes(2, "10")),
-    );
-    let run = run(vec![
-        in_protobuf(Reply::text(422, envelope("Status", refused))),
-        in_protobuf(Reply::text(200, empty)),
-        watch,
-    ]);
+    let refused = |code, reason| {
+        let status = status(code, reason, "not now");
+        in_protobuf(Reply::text(code, envelope("Status", status)))
+    };
+    let run = run(vec![refused(403, "Forbidden")]);
     run.settle().await;
-    assert_eq!(run.take_log(), "@10");
+    let state = run.state.borrow().clone();
+    assert_eq!(state, WatchState::Failing("403: not now".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,9 +184,9 @@ async fn what_is_no_event_is_named_and_the_watch_is_opened_again() {
             "not understood: the protobuf envelope is missing",
         ),
     ] {
-        let (reply, pipe) = stream(&two_pods());
+        let (first, pipe) = stream(&[]);
         let (second, _pipe) = stream(&[]);
-        let run = run(vec![reply, second]);
+        let run = run(vec![two_pods(), first, second]);
         run.settle().await;
         pipe.send(garbage);
         run.settle().await;
@@ -203,6 +194,6 @@ async fn what_is_no_event_is_named_and_the_watch_is_opened_again() {
         assert!(state.contains(expected), "{state}");
         run.pass(2).await;
         assert_eq!(*run.state.borrow(), WatchState::Live);
-        assert_eq!(run.requests(), [STREAM, &from(10)]);
+        assert_eq!(run.requests(), [LIST, &from(10), &from(10)]);
     }
 }

@@ -103,18 +103,13 @@ pub(super) struct Run {
     requests: Arc<Mutex<Vec<(Instant, String)>>>,
     log: Arc<Mutex<Vec<String>>>,
     registry: Registry,
-    opened: Instant,
 }
 
 pub(super) fn run(replies: Vec<Reply>) -> Run {
-    start(PODS, Scope::default(), true, replies)
+    start(PODS, Scope::default(), replies)
 }
 
-pub(super) fn run_paged(replies: Vec<Reply>) -> Run {
-    start(PODS, Scope::default(), false, replies)
-}
-
-pub(super) fn start(resource: Resource, scope: Scope, streaming: bool, replies: Vec<Reply>) -> Run {
+pub(super) fn start(resource: Resource, scope: Scope, replies: Vec<Reply>) -> Run {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
     let seen = Arc::clone(&requests);
@@ -135,7 +130,6 @@ pub(super) fn start(resource: Resource, scope: Scope, streaming: bool, replies: 
     let metrics = WatchMetrics::register(&mut registry);
     let client = Client::new(service, "default");
     let watch = Watch::new(client, resource, scope, &metrics, 42);
-    let watch = if streaming { watch } else { watch.paged() };
     let store = Store::new();
     let log = Arc::new(Mutex::new(Vec::new()));
     let cancel = CancellationToken::new();
@@ -155,7 +149,6 @@ pub(super) fn start(resource: Resource, scope: Scope, streaming: bool, replies: 
         requests,
         log,
         registry,
-        opened: Instant::now(),
     }
 }
 
@@ -205,14 +198,6 @@ impl Run {
     }
 }
 
-/// Milliseconds from the start to the last request.
-pub(super) fn started(run: &Run) -> u128 {
-    let requests = run.requests.lock();
-    requests
-        .last()
-        .map_or(0, |(at, _)| (*at - run.opened).as_millis())
-}
-
 pub(super) fn pod(name: &str, uid: &str, version: u64) -> String {
     json!({
         "metadata": {"namespace": "ns", "name": name, "uid": uid, "resourceVersion": version.to_string()},
@@ -223,16 +208,6 @@ pub(super) fn pod(name: &str, uid: &str, version: u64) -> String {
 
 pub(super) fn meta(version: u64) -> String {
     format!("{{\"kind\":\"Pod\",\"metadata\":{{\"resourceVersion\":\"{version}\"}}}}")
-}
-
-pub(super) fn end_of_list(version: u64) -> String {
-    line(
-        "BOOKMARK",
-        &format!(
-            "{{\"metadata\":{{\"resourceVersion\":\"{version}\",\
-             \"annotations\":{{\"k8s.io/initial-events-end\":\"true\"}}}}}}"
-        ),
-    )
 }
 
 /// One event; the type comes first, as the API server writes it.

@@ -1,14 +1,11 @@
 //! Lists and watches in JSON: one object after the other, each event on a line.
 
-use std::collections::BTreeMap;
-
-use ironkeel_plan::meta::resource_version;
 use kube::core::Status;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Decoded, DecodedPage, Event, INITIAL_EVENTS_END, Identity, Mark, PageMeta};
+use super::{Decoded, DecodedPage, Event, Identity, PageMeta};
 
 /// One line of a watch, as it is written.
 #[derive(Debug, Deserialize)]
@@ -17,7 +14,7 @@ enum Line<V> {
     Added(V),
     Modified(V),
     Deleted(V),
-    Bookmark(Bookmark),
+    Bookmark(Identity),
     Error(Box<Status>),
 }
 
@@ -26,32 +23,8 @@ impl<V> Line<V> {
         match self {
             Self::Added(object) | Self::Modified(object) => Event::Put(decoded(object)),
             Self::Deleted(object) => Event::Deleted(decoded(object)),
-            Self::Bookmark(bookmark) => Event::Bookmark(bookmark.mark()),
+            Self::Bookmark(of) => Event::Bookmark(of.metadata.resource_version),
             Self::Error(status) => Event::Error(status),
-        }
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Bookmark {
-    metadata: BookmarkMeta,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct BookmarkMeta {
-    #[serde(deserialize_with = "resource_version")]
-    resource_version: u64,
-    annotations: BTreeMap<String, String>,
-}
-
-impl Bookmark {
-    fn mark(&self) -> Mark {
-        let end = self.metadata.annotations.get(INITIAL_EVENTS_END);
-        Mark {
-            resource_version: self.metadata.resource_version,
-            ends_initial_events: end.is_some_and(|value| value == "true"),
         }
     }
 }

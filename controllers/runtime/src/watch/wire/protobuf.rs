@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::{Decoded, DecodedPage, Event, INITIAL_EVENTS_END, IdentityMeta, Mark, PageMeta};
+use super::{Decoded, DecodedPage, Event, IdentityMeta, PageMeta};
 use crate::protobuf::{Enclosed, Malformed, MetaMessage, number, status, text};
 use crate::request::Unreadable;
 use crate::watch::Readable;
@@ -48,7 +48,7 @@ pub(super) fn event<V: Readable>(frame: &Bytes) -> Result<Event<V>, Unreadable> 
     Ok(match &*event.kind {
         b"ADDED" | b"MODIFIED" => Event::Put(decode(object)?),
         b"DELETED" => Event::Deleted(decode(object)?),
-        b"BOOKMARK" => Event::Bookmark(mark(object)?),
+        b"BOOKMARK" => Event::Bookmark(MetaMessage::of(object)?.resource_version()?),
         b"ERROR" => Event::Error(Box::new(status(object)?)),
         _ => return Err(Malformed::EventType(event.kind).into()),
     })
@@ -95,17 +95,5 @@ fn identity(object: Bytes) -> Result<IdentityMeta, Malformed> {
         name: text("metadata.name", &meta.name)?.to_owned(),
         uid: text("metadata.uid", &meta.uid)?.to_owned(),
         resource_version: meta.resource_version()?,
-    })
-}
-
-fn mark(object: Bytes) -> Result<Mark, Malformed> {
-    let meta = MetaMessage::of(object)?;
-    let is_end = |key: &Bytes, value: &Bytes| key == INITIAL_EVENTS_END && value == "true";
-    Ok(Mark {
-        resource_version: meta.resource_version()?,
-        ends_initial_events: meta
-            .annotations
-            .iter()
-            .any(|entry| is_end(&entry.key, &entry.value)),
     })
 }
