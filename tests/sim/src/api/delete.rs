@@ -114,10 +114,9 @@ impl Options {
         let added = match (self.orphan_dependents, self.propagation_policy.as_deref()) {
             (Some(true), _) | (_, Some("Orphan")) => Some(ORPHAN),
             (_, Some("Foreground")) => Some(FOREGROUND),
-            (Some(false), _) | (_, Some(_)) => None,
             (None, None) if set.is_some() => set,
             (None, None) if strategy.policy == DefaultPolicy::Orphan => Some(ORPHAN),
-            (None, None) => None,
+            _ => None,
         };
         finalizers.extend(added.map(str::to_owned));
         finalizers

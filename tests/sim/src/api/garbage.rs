@@ -344,17 +344,13 @@ impl State {
                 .iter()
                 .find(|(_, _, is_deleting)| !is_deleting)
                 .cloned();
-            match next {
-                Some((index, key, _)) => {
-                    if self.delete_in_background(&writer, index, &key, "Background") {
-                        return true;
-                    }
-                }
-                None if left.is_empty() => {
-                    self.commit(&writer, namespaces, &key, Change::Remove);
+            if let Some((index, key, _)) = next {
+                if self.delete_in_background(&writer, index, &key, "Background") {
                     return true;
                 }
-                None => {}
+            } else if left.is_empty() {
+                self.commit(&writer, namespaces, &key, Change::Remove);
+                return true;
             }
         }
         false

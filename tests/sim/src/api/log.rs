@@ -135,11 +135,6 @@ impl Cursor {
         self.opened.bookmarks
     }
 
-    /// The next event, if it is there. Never waits.
-    pub fn next(&mut self) -> Option<Arc<WatchEvent>> {
-        self.next_up_to(u64::MAX)
-    }
-
     /// The next event that was committed no later than `version`; initial events come in any case.
     pub fn next_up_to(&mut self, version: u64) -> Option<Arc<WatchEvent>> {
         if let Some(event) = self.opened.initial.pop_front() {
@@ -155,6 +150,15 @@ impl Cursor {
     /// A bookmark of the present [`Cursor::version`].
     pub fn bookmark(&self) -> Arc<WatchEvent> {
         self.api.0.state.lock().bookmark(&self.opened, false)
+    }
+}
+
+/// The next event, if it is there. It never waits: after `None` there may be more later.
+impl Iterator for Cursor {
+    type Item = Arc<WatchEvent>;
+
+    fn next(&mut self) -> Option<Arc<WatchEvent>> {
+        self.next_up_to(u64::MAX)
     }
 }
 

@@ -33,6 +33,8 @@ mod selection;
 mod state;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
 mod update;
 mod validate;
 

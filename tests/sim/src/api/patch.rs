@@ -101,8 +101,8 @@ pub(super) fn strategic(target: &mut Value, patch: &Value) -> Result<(), String>
             };
             let merged = match list_merge(name) {
                 ListMerge::Atomic => list.clone(),
-                ListMerge::Set => merge_set(known, list),
-                ListMerge::ByKey(key) => merge_by_key(known, list, key)?,
+                ListMerge::Set => merge_set(&known, list),
+                ListMerge::ByKey(key) => merge_by_key(&known, list, key)?,
             };
             fields.insert(name.clone(), Value::Array(merged));
         } else {
@@ -113,19 +113,19 @@ pub(super) fn strategic(target: &mut Value, patch: &Value) -> Result<(), String>
     Ok(())
 }
 
-fn merge_set(known: Vec<Value>, patch: &[Value]) -> Vec<Value> {
-    let mut merged = known.clone();
+fn merge_set(known: &[Value], patch: &[Value]) -> Vec<Value> {
+    let mut merged = known.to_vec();
     for value in patch {
         if !merged.contains(value) {
             merged.push(value.clone());
         }
     }
-    in_order(merged, &known, patch, |a, b| a == b)
+    in_order(merged, known, patch, |a, b| a == b)
 }
 
-fn merge_by_key(known: Vec<Value>, patch: &[Value], key: &str) -> Result<Vec<Value>, String> {
+fn merge_by_key(known: &[Value], patch: &[Value], key: &str) -> Result<Vec<Value>, String> {
     let same = |a: &Value, b: &Value| a[key] == b[key];
-    let mut merged = known.clone();
+    let mut merged = known.to_vec();
     let mut left = Vec::new();
     let replaces = patch.iter().any(|entry| {
         entry["$patch"] == "replace" && entry.as_object().is_some_and(|e| e.len() == 1)
@@ -150,17 +150,16 @@ fn merge_by_key(known: Vec<Value>, patch: &[Value], key: &str) -> Result<Vec<Val
                 "map: {entry} does not contain declared merge key: {key}"
             ));
         }
-        match merged.iter_mut().find(|one| same(one, entry)) {
-            Some(one) => strategic(one, entry)?,
-            None => {
-                let mut new = Value::Null;
-                strategic(&mut new, entry)?;
-                merged.push(new);
-            }
+        if let Some(one) = merged.iter_mut().find(|one| same(one, entry)) {
+            strategic(one, entry)?;
+        } else {
+            let mut new = Value::Null;
+            strategic(&mut new, entry)?;
+            merged.push(new);
         }
         left.push(entry.clone());
     }
-    Ok(in_order(merged, &known, &left, same))
+    Ok(in_order(merged, known, &left, same))
 }
 
 /// The order that the server gives a merged list: entries of the patch in the patch's order, the others in theirs, and a

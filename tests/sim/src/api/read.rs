@@ -137,7 +137,7 @@ impl State {
                 let (version, after) = read_token(token)
                     .ok_or_else(|| status::bad_request("continue key is not valid"))?;
                 if version < self.oldest {
-                    return Err(self.expired_page(&after));
+                    return Err(Self::expired_page(&after));
                 }
                 (
                     if version == 0 {
@@ -208,7 +208,7 @@ impl State {
         }
     }
 
-    fn expired_page(&self, after: &Key) -> Response {
+    fn expired_page(after: &Key) -> Response {
         let mut refusal = status::expired(
             "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
         );

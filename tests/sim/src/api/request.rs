@@ -61,15 +61,15 @@ impl Request {
     }
 
     /// JSON merge patch of an object or a subresource.
-    pub fn merge_patch(path: impl Into<String>, patch: &Value) -> Self {
+    pub fn merge_patch(path: impl Into<String>, changes: &Value) -> Self {
         let kind = "application/merge-patch+json";
-        Self::new(Method::PATCH, path.into(), kind, patch.to_string().into())
+        Self::new(Method::PATCH, path.into(), kind, changes.to_string().into())
     }
 
     /// Strategic merge patch of an object or a subresource.
-    pub fn strategic_patch(path: impl Into<String>, patch: &Value) -> Self {
+    pub fn strategic_patch(path: impl Into<String>, changes: &Value) -> Self {
         let kind = "application/strategic-merge-patch+json";
-        Self::new(Method::PATCH, path.into(), kind, patch.to_string().into())
+        Self::new(Method::PATCH, path.into(), kind, changes.to_string().into())
     }
 
     /// DELETE with `DeleteOptions`, of which `options` has the fields beside kind and version; null for no body.

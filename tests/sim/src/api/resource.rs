@@ -58,6 +58,10 @@ pub(super) enum DefaultPolicy {
 pub(super) type Validation = fn(&Value, Option<&Value>, &str) -> Vec<FieldError>;
 
 /// How a resource behaves.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own, as upstream's strategies have them"
+)]
 #[derive(Debug)]
 pub(super) struct Strategy {
     pub(super) resource: Resource,

@@ -49,7 +49,7 @@ impl Selection {
                 let is_equal = match found {
                     Value::String(text) => *text == test.value,
                     Value::Null => test.value.is_empty(),
-                    other => other.to_string() == test.value,
+                    other => *other.to_string() == *test.value,
                 };
                 is_equal == test.equal
             })

@@ -39,14 +39,13 @@ impl Client {
     }
 
     fn try_send(&mut self, request: &Request) -> std::io::Result<(u16, Vec<u8>)> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(&self.address)?;
-                stream.set_read_timeout(Some(Duration::from_mins(1)))?;
-                stream.set_nodelay(true)?;
-                BufReader::new(stream)
-            }
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(&self.address)?;
+            stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+            stream.set_nodelay(true)?;
+            BufReader::new(stream)
         };
         let query = if request.query.is_empty() {
             String::new()

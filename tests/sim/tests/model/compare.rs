@@ -41,10 +41,10 @@ impl Pairing {
                     };
                     match (name.as_str(), value.as_str(), other.as_str()) {
                         ("uid", Some(value), Some(other)) if value.len() == 36 => {
-                            self.pair_uid(value, other)?
+                            self.pair_uid(value, other)?;
                         }
                         ("resourceVersion", Some(value), Some(other)) => {
-                            self.pair_version(value, other)?
+                            self.pair_version(value, other)?;
                         }
                         _ => self.pair(value, other)?,
                     }

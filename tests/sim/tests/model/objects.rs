@@ -108,7 +108,7 @@ fn spoil(dice: &mut Dice, resource: Resource, object: &mut Value) {
         3 => object["metadata"]["finalizers"] = json!(["a b"]),
         4 => {
             object["metadata"]["ownerReferences"] =
-                json!([{ "apiVersion": "v1", "kind": "Pod", "name": "p" }])
+                json!([{ "apiVersion": "v1", "kind": "Pod", "name": "p" }]);
         }
         5 => {
             let owner = |name: &str| json!({ "apiVersion": "v1", "kind": "Pod", "name": name, "uid": name, "controller": true });

@@ -60,8 +60,8 @@ pub(crate) fn next(dice: &mut Dice, sides: &mut Sides<'_>) -> Result<Step, Strin
     let name = dice.pick(&NAMES);
     let owner_resource = dice.pick(&RESOURCES);
     let owner = sides.path(owner_resource, Some(dice.pick(&NAMES)), None);
-    let path = sides.path(resource, Some(name), None);
-    let (model, real) = sides.look(&path, Some(&owner))?;
+    let url = sides.path(resource, Some(name), None);
+    let (model, real) = sides.look(&url, Some(&owner))?;
     let query = if dice.once_in(10) { "?dryRun=All" } else { "" };
     let absent = model.object["metadata"]["uid"].is_null();
     // A namespace of nothing teaches nothing: what is absent is mostly created.
@@ -70,13 +70,13 @@ pub(crate) fn next(dice: &mut Dice, sides: &mut Sides<'_>) -> Result<Step, Strin
     } else {
         match dice.below(20) {
             0 => create(dice, sides, resource, name, query),
-            1..=4 => merge_patch(dice, resource, format!("{path}{query}")),
-            5 | 6 => status(dice, resource, &path, query),
-            7 | 8 => replace(dice, resource, format!("{path}{query}")),
-            9..=12 => delete(dice, path),
-            13 => scale(dice, resource, path),
-            14 | 15 => owners(dice, resource, owner_resource, format!("{path}{query}")),
-            16 => strategic(dice, format!("{path}{query}")),
+            1..=4 => merge_patch(dice, resource, format!("{url}{query}")),
+            5 | 6 => status(dice, resource, &url, query),
+            7 | 8 => replace(dice, resource, format!("{url}{query}")),
+            9..=12 => delete(dice, url),
+            13 => scale(dice, &url),
+            14 | 15 => owners(dice, resource, format!("{url}{query}")),
+            16 => strategic(dice, format!("{url}{query}")),
             17 => bind(dice, sides, name),
             18 if dice.once_in(4) => {
                 let collection = sides.path(resource, None, None);
@@ -88,7 +88,7 @@ pub(crate) fn next(dice: &mut Dice, sides: &mut Sides<'_>) -> Result<Step, Strin
                     )
                 })
             }
-            _ => finish(path),
+            _ => finish(url),
         }
     };
     Ok(Step {
@@ -101,7 +101,7 @@ type Make = Box<dyn Fn(&Seen) -> Request>;
 
 fn create(dice: &mut Dice, sides: &Sides<'_>, resource: Resource, name: &str, query: &str) -> Make {
     let mut object = objects::new(dice, resource, name);
-    let mut path = format!("{}{query}", sides.path(resource, None, None));
+    let mut url = format!("{}{query}", sides.path(resource, None, None));
     let is_owned = dice.once_in(3);
     let is_controller = dice.once_in(2);
     if dice.once_in(12) {
@@ -110,10 +110,10 @@ fn create(dice: &mut Dice, sides: &Sides<'_>, resource: Resource, name: &str, qu
             metadata.remove("name");
             metadata.insert("generateName".to_owned(), json!("gen-"));
         }
-        path = format!("{}?dryRun=All", sides.path(resource, None, None));
+        url = format!("{}?dryRun=All", sides.path(resource, None, None));
     }
     // A dry run gives it back, and it would be taken for one of the server's.
-    let has_version = dice.once_in(25) && !path.contains("dryRun");
+    let has_version = dice.once_in(25) && !url.contains("dryRun");
     Box::new(move |seen| {
         let mut object = object.clone();
         if is_owned
@@ -125,7 +125,7 @@ fn create(dice: &mut Dice, sides: &Sides<'_>, resource: Resource, name: &str, qu
         if has_version {
             object["metadata"]["resourceVersion"] = json!("5");
         }
-        Request::post(path.as_str(), &object)
+        Request::post(url.as_str(), &object)
     })
 }
 
@@ -143,17 +143,17 @@ fn reference(owner: &Value, is_controller: bool) -> Value {
     reference
 }
 
-fn merge_patch(dice: &mut Dice, resource: Resource, path: String) -> Make {
+fn merge_patch(dice: &mut Dice, resource: Resource, url: String) -> Make {
     let patch = objects::spec_patch(dice, resource);
     let lock = Lock::any(dice);
     Box::new(move |seen| {
         let mut patch = patch.clone();
         lock.put(&mut patch, seen);
-        Request::merge_patch(path.as_str(), &patch)
+        Request::merge_patch(url.as_str(), &patch)
     })
 }
 
-fn status(dice: &mut Dice, resource: Resource, path: &str, query: &str) -> Make {
+fn status(dice: &mut Dice, resource: Resource, url: &str, query: &str) -> Make {
     let patch = if resource == LEASES {
         json!({ "status": {} })
     } else {
@@ -162,29 +162,29 @@ fn status(dice: &mut Dice, resource: Resource, path: &str, query: &str) -> Make 
     let lock = Lock::any(dice);
     let strategic = !is_custom(resource) && dice.once_in(2);
     let put = dice.once_in(4);
-    let path = format!("{path}/status{query}");
+    let url = format!("{url}/status{query}");
     Box::new(move |seen| {
         let mut patch = patch.clone();
         if put && seen.object["metadata"]["uid"].is_string() {
             let mut object = seen.object.clone();
             object["status"] = patch["status"].clone();
             lock.put(&mut object, seen);
-            return Request::put(path.as_str(), &object);
+            return Request::put(url.as_str(), &object);
         }
         lock.put(&mut patch, seen);
         if strategic {
-            Request::strategic_patch(path.as_str(), &patch)
+            Request::strategic_patch(url.as_str(), &patch)
         } else {
-            Request::merge_patch(path.as_str(), &patch)
+            Request::merge_patch(url.as_str(), &patch)
         }
     })
 }
 
-fn replace(dice: &mut Dice, resource: Resource, path: String) -> Make {
+fn replace(dice: &mut Dice, resource: Resource, url: String) -> Make {
     let fresh = objects::new(
         dice,
         resource,
-        path.rsplit('/')
+        url.rsplit('/')
             .next()
             .unwrap_or_default()
             .split('?')
@@ -198,7 +198,7 @@ fn replace(dice: &mut Dice, resource: Resource, path: String) -> Make {
         if object["metadata"]["uid"].is_null() || what == 0 {
             object = fresh.clone();
             lock.put(&mut object, seen);
-            return Request::put(path.as_str(), &object);
+            return Request::put(url.as_str(), &object);
         }
         match what {
             1 => {
@@ -216,11 +216,11 @@ fn replace(dice: &mut Dice, resource: Resource, path: String) -> Make {
         if let Lock::StaleVersion | Lock::WrongUid = lock {
             lock.put(&mut object, seen);
         }
-        Request::put(path.as_str(), &object)
+        Request::put(url.as_str(), &object)
     })
 }
 
-fn delete(dice: &mut Dice, path: String) -> Make {
+fn delete(dice: &mut Dice, url: String) -> Make {
     let policy = dice.pick(&[
         "",
         "Background",
@@ -267,21 +267,20 @@ fn delete(dice: &mut Dice, path: String) -> Make {
         if locked["metadata"].is_object() {
             options["preconditions"] = locked["metadata"].clone();
         }
-        Request::delete(path.as_str(), &options)
+        Request::delete(url.as_str(), &options)
     })
 }
 
-fn scale(dice: &mut Dice, resource: Resource, path: String) -> Make {
-    let path = format!("{path}/scale");
+fn scale(dice: &mut Dice, url: &str) -> Make {
+    let url = format!("{url}/scale");
     let more = i64::try_from(dice.below(5)).unwrap_or(0);
     let is_negative = dice.once_in(8);
     let what = dice.below(3);
     let lock = Lock::any(dice);
-    let is_lock_of_version = matches!(lock, Lock::Version | Lock::StaleVersion);
-    let _ = resource;
+    let locks_version = matches!(lock, Lock::Version | Lock::StaleVersion);
     Box::new(move |seen| {
         if what == 0 {
-            return Request::get(path.as_str());
+            return Request::get(url.as_str());
         }
         // Another number than now: the same one would still be a write, by which the field changes hands.
         let now = seen.object["spec"]["replicas"].as_i64().unwrap_or(0);
@@ -291,19 +290,18 @@ fn scale(dice: &mut Dice, resource: Resource, path: String) -> Make {
             (now.max(0) + 1 + more) % 6
         };
         let mut patch = json!({ "spec": { "replicas": replicas } });
-        if is_lock_of_version {
+        if locks_version {
             lock.put(&mut patch, seen);
         }
-        Request::merge_patch(path.as_str(), &patch)
+        Request::merge_patch(url.as_str(), &patch)
     })
 }
 
 /// Adoption and release, as controllers of either kind do it.
-fn owners(dice: &mut Dice, resource: Resource, owner_resource: Resource, path: String) -> Make {
+fn owners(dice: &mut Dice, resource: Resource, url: String) -> Make {
     let is_adoption = dice.once_in(2);
     let is_controller = dice.once_in(2);
     let lock = Lock::any(dice);
-    let _ = owner_resource;
     let custom = is_custom(resource);
     Box::new(move |seen| {
         let uid = seen.owner["metadata"]["uid"]
@@ -325,7 +323,7 @@ fn owners(dice: &mut Dice, resource: Resource, owner_resource: Resource, path: S
             }
             let mut patch = json!({ "metadata": { "ownerReferences": owners } });
             lock.put(&mut patch, seen);
-            return Request::merge_patch(path.as_str(), &patch);
+            return Request::merge_patch(url.as_str(), &patch);
         }
         let owners = if is_adoption && entry["uid"].is_string() {
             json!([entry])
@@ -334,22 +332,22 @@ fn owners(dice: &mut Dice, resource: Resource, owner_resource: Resource, path: S
         };
         let mut patch = json!({ "metadata": { "ownerReferences": owners } });
         lock.put(&mut patch, seen);
-        Request::strategic_patch(path.as_str(), &patch)
+        Request::strategic_patch(url.as_str(), &patch)
     })
 }
 
-fn strategic(dice: &mut Dice, path: String) -> Make {
+fn strategic(dice: &mut Dice, url: String) -> Make {
     let patch = dice.pick(&[
         json!({ "metadata": { "finalizers": ["example.com/s"] } }),
         json!({ "metadata": { "$deleteFromPrimitiveList/finalizers": ["example.com/a"] } }),
         json!({ "metadata": { "labels": { "app": "a" } } }),
         json!({ "metadata": { "annotations": { "example.com/n": "s" } } }),
     ]);
-    Box::new(move |_| Request::strategic_patch(path.as_str(), &patch))
+    Box::new(move |_| Request::strategic_patch(url.as_str(), &patch))
 }
 
 fn bind(dice: &mut Dice, sides: &Sides<'_>, name: &str) -> Make {
-    let path = sides.path(PODS, Some(name), Some("binding"));
+    let url = sides.path(PODS, Some(name), Some("binding"));
     let node = dice.pick(&["n1", "n2"]);
     let binding = json!({
         "apiVersion": "v1",
@@ -357,15 +355,12 @@ fn bind(dice: &mut Dice, sides: &Sides<'_>, name: &str) -> Make {
         "metadata": { "name": name },
         "target": { "apiVersion": "v1", "kind": "Node", "name": node },
     });
-    Box::new(move |_| Request::post(path.as_str(), &binding))
+    Box::new(move |_| Request::post(url.as_str(), &binding))
 }
 
 /// Takes every finalizer away, so that what is deleted goes.
-fn finish(path: String) -> Make {
+fn finish(url: String) -> Make {
     Box::new(move |_| {
-        Request::merge_patch(
-            path.as_str(),
-            &json!({ "metadata": { "finalizers": null } }),
-        )
+        Request::merge_patch(url.as_str(), &json!({ "metadata": { "finalizers": null } }))
     })
 }

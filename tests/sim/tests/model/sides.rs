@@ -73,7 +73,8 @@ impl<'a> Sides<'a> {
         let mut sides = Self {
             real,
             api,
-            namespace: name.to_owned(),
+            // A server that is there already may have seen this seed before.
+            namespace: format!("{name}-{}", std::process::id()),
             pairing: Pairing::default(),
             start: (String::new(), String::new()),
             stale: BTreeMap::new(),
@@ -81,7 +82,7 @@ impl<'a> Sides<'a> {
         let path = NAMESPACES.path(None, None, None);
         let made = Step::same(Request::post(
             path,
-            &json!({ "metadata": { "name": name } }),
+            &json!({ "metadata": { "name": sides.namespace } }),
         ));
         let (model, real) = sides.exchange(&made)?;
         let version = |object: &Value| {
@@ -120,6 +121,25 @@ impl<'a> Sides<'a> {
             .compare(&model, &real)
             .map_err(|why| differ(&why))?;
         Ok((model, real))
+    }
+
+    /// Sends a request to both and compares no more than the codes: how many writes led there may differ.
+    pub(crate) fn same_code(&mut self, request: &Request) -> Result<(), String> {
+        let (code, model) = self.ask_model(request);
+        let (real_code, real) = self.real.send(request)?;
+        if code == real_code {
+            return Ok(());
+        }
+        Err(format!(
+            "the codes differ\n  {}\n  model: {code} {model}\n  server: {real_code} {real}",
+            show(request)
+        ))
+    }
+
+    /// Reads an object from both, as it is on either.
+    pub(crate) fn peek(&mut self, path: &str) -> Result<(Value, Value), String> {
+        let request = Request::get(path);
+        Ok((self.ask_model(&request).1, self.real.send(&request)?.1))
     }
 
     /// Reads an object, and perhaps an owner, from both.
@@ -243,10 +263,10 @@ impl<'a> Sides<'a> {
 
     fn watch_model(&self, path: &str) -> Result<Vec<Value>, String> {
         let opened = self.api.open_watch(&Request::get(path));
-        let mut cursor =
+        let cursor =
             opened.map_err(|answer| format!("the model refuses a watch: {}", answer.json()))?;
         let mut events = Vec::new();
-        while let Some(event) = cursor.next() {
+        for event in cursor {
             let line: Result<Value, _> = serde_json::from_slice(&Arc::clone(&event).line);
             events.push(line.map_err(|error| error.to_string())?);
         }
