@@ -65,7 +65,7 @@ fn command(case: &Case) -> String {
 
 fn smallest(finding: &Finding, rule: &str, flags: &Flags) -> String {
     let case = shrink::Case {
-        story: finding.case.scenario.story(finding.case.seed),
+        story: finding.case.story(),
         config: finding.case.config(),
     };
     let most = if flags.no_shrink { 0 } else { TRIES };
@@ -142,7 +142,7 @@ pub(super) fn show(flags: &Flags, scenarios: &[&'static Scenario]) -> Result<boo
         seed,
         plan: flags.faults.clone().unwrap_or_default(),
     };
-    let story = scenario.story(seed);
+    let story = case.story();
     let outcome = run(&story, &case.config().recorded());
     say(&format!(
         "{}\n{}",

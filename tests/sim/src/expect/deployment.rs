@@ -12,6 +12,20 @@ use crate::scenario::Kinds;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
+const HASH: &str = "pod-template-hash";
+
+/// Whether `set` is of `template`, but for the hash.
+fn is_of(template: &Value, set: &Value) -> bool {
+    let without_hash = |template: &Value| {
+        let mut template = template.clone();
+        if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
+            labels.remove(HASH);
+        }
+        template
+    };
+    without_hash(template) == without_hash(&set["spec"]["template"])
+}
+
 /// Where a Deployment has to end up, by what the user asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -50,10 +64,7 @@ pub(super) fn judge(
     let sets: Vec<&Value> = end.controlled(kinds.replica_sets(), object).collect();
     let image = read::image(object);
     let template = &object["spec"]["template"];
-    let new = sets
-        .iter()
-        .copied()
-        .find(|set| read::differs(template, &set["spec"]["template"], "").is_none());
+    let new = sets.iter().copied().find(|set| is_of(template, set));
     let view = View {
         name: format!("deployment {}", read::text(object, "/metadata/name")),
         object,
@@ -187,11 +198,7 @@ impl View<'_> {
     /// One ReplicaSet at most has the template; its revision is the highest and the Deployment's; history is bounded.
     fn revisions(&self, verdict: &mut Verdict) {
         let template = &self.object["spec"]["template"];
-        let same = self
-            .sets
-            .iter()
-            .filter(|set| read::differs(template, &set["spec"]["template"], "").is_none())
-            .count();
+        let same = self.sets.iter().filter(|set| is_of(template, set)).count();
         verdict.unless(same <= 1, "END-one-set", || {
             format!("{}: {same} ReplicaSets have its template", self.name)
         });
@@ -248,13 +255,13 @@ impl View<'_> {
                 format!("{}: {set} has size {size}, not {wanted}", self.name)
             });
         }
-        let hash = "pod-template-hash";
-        let label = &new["metadata"]["labels"][hash];
+        // A set that was adopted has no hash, and so have its pods.
+        let label = &new["metadata"]["labels"][HASH];
         for pod in self.end.active_pods(new) {
-            let has = &pod["metadata"]["labels"][hash];
-            verdict.unless(has == label && !label.is_null(), "END-template", || {
+            let has = &pod["metadata"]["labels"][HASH];
+            verdict.unless(has == label, "END-template", || {
                 let pod = read::text(pod, "/metadata/name");
-                format!("{}: pod {pod} has {hash} {has}, not {label}", self.name)
+                format!("{}: pod {pod} has {HASH} {has}, not {label}", self.name)
             });
             let image = read::text(pod, "/spec/containers/0/image");
             verdict.unless(image == read::image(self.object), "END-template", || {

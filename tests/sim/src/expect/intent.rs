@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ironkeel_plan::meta::Key;
 use ironkeel_runtime::resource::{PODS, REPLICATION_CONTROLLERS, Resource};
 use serde_json::{Value, json};
 
@@ -114,6 +115,15 @@ impl Intent {
         }
     }
 
+    /// Whether a Deployment that the user wants selects the set `object`, which is then the Deployment's to size and keep.
+    pub(super) fn hands_over(&self, kinds: Kinds, object: &Value) -> bool {
+        let labels = &object["metadata"]["labels"];
+        self.wanted
+            .iter()
+            .filter(|(target, _)| target.resource == kinds.deployments())
+            .any(|(_, wanted)| read::selects(&wanted.object, labels))
+    }
+
     /// How many pods the quotas allow, if there is one.
     pub(super) fn quota(&self) -> Option<i64> {
         self.wanted
@@ -139,7 +149,15 @@ fn target_of(kinds: Kinds, object: &Value) -> Option<Target> {
     let resource = known.into_iter().find(|resource| {
         object["kind"] == resource.kind && object["apiVersion"] == *resource.api_version()
     })?;
-    Some(Target::new(resource, read::text(object, "/metadata/name")))
+    let name = read::text(object, "/metadata/name");
+    Some(if resource == NAMESPACES {
+        Target {
+            resource,
+            key: Key::new("", name),
+        }
+    } else {
+        Target::new(resource, name)
+    })
 }
 
 /// RFC 7386.

@@ -120,6 +120,10 @@ pub fn judge(kinds: Kinds, done: &[Done], end: &End) -> Vec<Violation> {
         return verdict.0;
     }
     for (target, wanted) in &intent.wanted {
+        let is_set = target.resource == kinds.replica_sets();
+        if is_set && intent.hands_over(kinds, &wanted.object) {
+            continue;
+        }
         let Some(object) = end.get(target) else {
             if target.resource.plural != "resourcequotas" && target.resource != PODS {
                 verdict.add("END-there", format!("{target} does not exist"));
@@ -131,9 +135,7 @@ pub fn judge(kinds: Kinds, done: &[Done], end: &End) -> Vec<Violation> {
             ownership::stranger(target, &wanted.object, object, &mut verdict);
         } else if target.resource == kinds.deployments() {
             deployment::judge(kinds, &intent, wanted, object, end, &mut verdict);
-        } else if target.resource == kinds.replica_sets()
-            || target.resource == REPLICATION_CONTROLLERS
-        {
+        } else if is_set || target.resource == REPLICATION_CONTROLLERS {
             replicaset::judge(&intent, wanted, object, end, &mut verdict);
         }
     }

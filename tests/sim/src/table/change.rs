@@ -88,7 +88,7 @@ fn short(path: &str) -> String {
     if let Some(key) = path.strip_prefix("metadata.annotations.") {
         return key.rsplit('/').next().unwrap_or(key).to_owned();
     }
-    if path.ends_with(".image") {
+    if path.rsplit('.').next() == Some("image") {
         return "image".to_owned();
     }
     let path = path
