@@ -63,7 +63,7 @@ impl RunConfig {
             seed,
             plan,
             pace: Pace::default(),
-            patience: Duration::from_mins(40),
+            patience: Duration::from_mins(15),
             record: false,
         }
     }

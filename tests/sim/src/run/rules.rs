@@ -2,23 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use std::time::Duration;
-
-use ironkeel_invariants::{Rules, Violation};
-use jiff::SignedDuration;
+use ironkeel_invariants::Violation;
 use serde_json::Value;
 
 use crate::api::Request;
-use crate::fault::{FaultPlan, What};
 use crate::network::Target;
 use crate::process::RENEW_DEADLINE;
 
 /// Failures of one request that a minute may have: the back-off of a key from 5 ms on gives fourteen, and a success between
 /// two failures starts it anew.
 const FAILURES: usize = 40;
-/// The age of a view where no watch is held up: a sync of several rounds of requests, with a look after a lost answer and a
-/// watch that is opened again meanwhile.
-const VIEW_AGE: SignedDuration = SignedDuration::from_secs(15);
 /// The minute, in milliseconds.
 const WINDOW: u64 = 60_000;
 
@@ -98,41 +91,6 @@ impl Conduct {
                 ),
             )
         })
-    }
-}
-
-/// How old the knowledge may be that controllers act on in a run with these faults.
-pub(super) fn leeway(plan: &FaultPlan) -> Rules {
-    // Watches that lag, and processes or requests that stand still between a look and a write.
-    let is_late = |what: &What| {
-        !matches!(
-            what,
-            What::Crash
-                | What::CrashAfter
-                | What::Answer { .. }
-                | What::Cut { .. }
-                | What::Repeat
-                | What::Close
-                | What::Gone
-                | What::Stop
-                | What::Clock(_)
-                | What::Compact
-        )
-    };
-    let whats = || plan.faults.iter().map(|fault| &fault.what);
-    let frozen: Duration = whats()
-        .map(|what| match what {
-            What::Freeze { pause, .. } => *pause,
-            _ => Duration::ZERO,
-        })
-        .sum();
-    let ordinary = Rules::default();
-    let frozen = SignedDuration::try_from(frozen).unwrap_or(SignedDuration::MAX);
-    Rules {
-        view_age: (!whats().any(is_late)).then_some(VIEW_AGE),
-        in_flight: ordinary.in_flight.saturating_add(frozen),
-        renew_deadline: SignedDuration::try_from(RENEW_DEADLINE).unwrap_or(SignedDuration::MAX),
-        requests_fail: !plan.faults.is_empty(),
     }
 }
 

@@ -16,7 +16,7 @@ use super::config::{Counts, RunConfig};
 use super::knowledge;
 use super::panics::Panics;
 use super::queue::{Next, Queue};
-use super::rules::{Conduct, broken, leeway};
+use super::rules::{Conduct, broken};
 use super::streams::Stream;
 use crate::actor::Actor;
 use crate::api::{Api, Settings};
@@ -133,7 +133,7 @@ impl<'a> World<'a> {
             opened_streams: 0,
             commits,
             history,
-            checker: Checker::new(leeway(&config.plan)),
+            checker: Checker::new(knowledge::rules(&config.plan)),
             conduct: Conduct::default(),
             user,
             kubelet,
