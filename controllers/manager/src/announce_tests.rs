@@ -126,7 +126,7 @@ async fn a_warning_comes_at_once_and_after_what_went_before() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_lost_when_the_controller_ends() {
-    let (announcer, messages, poster) = announcer();
+    let (announcer, messages, running) = announcer();
     announcer.pod(&about("web"), Deed::Created, "a");
     drop(announcer);
     running.await.unwrap();
