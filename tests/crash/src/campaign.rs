@@ -228,8 +228,13 @@ impl Campaign<'_> {
                 {
                     outcome.differs = difference(&baseline.end, &outcome.end);
                 }
-                let keep =
-                    self.choice.keep || !outcome.is_clean() || !outcome.unknown_writers.is_empty();
+                let usual = baselines
+                    .get(case.scenario.name)
+                    .map_or(u64::MAX, |baseline| baseline.created);
+                let keep = self.choice.keep
+                    || !outcome.is_clean()
+                    || !outcome.unknown_writers.is_empty()
+                    || outcome.created > usual;
                 if !keep {
                     forget_logs(&self.world.folder, &outcome)?;
                 }
@@ -371,5 +376,39 @@ mod tests {
         assert_eq!(draws(1).len(), 10);
         assert!(draws(1).is_sorted());
         assert_eq!(moments(&draw(cases(3), 10, 1)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_fault_is_tried_on_as_long_as_there_is_a_moment_for_it() {
+        let name = scenario::ALL[0].name;
+        let baselines: Baselines = [(
+            name,
+            Baseline {
+                writes: 3,
+                events: 0,
+                created: 0,
+                end: Value::Null,
+            },
+        )]
+        .into();
+        let outcome = |k: u64, struck: bool| Outcome {
+            k,
+            struck,
+            ..Outcome::sample(name, Some(Fault::Kill(Applied::No)))
+        };
+        let tried = cases(3);
+        let on = |last: bool| {
+            let outcomes = [outcome(1, true), outcome(3, last)];
+            moments(&further(&tried, &outcomes, &baselines, 1))
+        };
+        assert_eq!(on(true), [4]);
+        assert_eq!(on(false), Vec::<u64>::new(), "there were no more writes");
+        let far = cases(3 + BEYOND);
+        let outcomes = [outcome(3 + BEYOND, true)];
+        assert_eq!(
+            further(&far, &outcomes, &baselines, 1).len(),
+            0,
+            "it has to end"
+        );
     }
 }

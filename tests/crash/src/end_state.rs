@@ -95,7 +95,7 @@ fn one(
 ) -> Value {
     let mut object = object.clone();
     let owner = object["metadata"]["ownerReferences"][0]["uid"].as_str();
-    let owned = owner.is_some();
+    let is_dependent = owner.is_some();
     let owner = owner.and_then(|uid| owners.get(uid));
     // By what it is, for its name may differ.
     let owner = owner.map(|key| {
@@ -106,12 +106,12 @@ fn one(
     });
     if let Some(meta) = object["metadata"].as_object_mut() {
         meta.retain(|field, _| !IDENTITY.contains(&field.as_str()));
-        if owned {
+        if is_dependent {
             meta.retain(|field, _| !STEPS.contains(&field.as_str()));
         }
     }
     if let Some(status) = object["status"].as_object_mut() {
-        if owned {
+        if is_dependent {
             status.retain(|field, _| !STEPS.contains(&field.as_str()));
         }
         if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {

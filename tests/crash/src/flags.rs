@@ -64,7 +64,7 @@ pub struct Flags {
     /// Where the report and the logs of runs with findings go
     #[arg(long, value_name = "FOLDER", default_value = "target/crash")]
     pub out: PathBuf,
-    /// Keeps the logs and histories of all runs
+    /// Keeps the logs and histories of all runs, and those of the API server
     #[arg(long)]
     pub keep: bool,
 }

@@ -39,7 +39,8 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
     let folder = std::path::absolute(flags.out.join(format!("{stamp}-{}", std::process::id())))?;
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     let programs = Programs::ready(&[ProgramSet::Cluster], screen)?;
-    let mut cluster = Cluster::start(&folder.join("server"), &programs, screen)?;
+    let server = folder.join("server");
+    let mut cluster = Cluster::start(&server, &programs, screen)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -54,6 +55,10 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
         }
     })?;
     drop(cluster);
+    if !flags.keep {
+        // Logs and data of the API server are a hundred megabytes, and say nothing that the histories do not.
+        fs::remove_dir_all(&server).with_context(|| format!("removing {}", server.display()))?;
+    }
 
     let command: Vec<String> = std::env::args().skip(1).collect();
     let report = Report::new(format!("cargo xtask crash {}", command.join(" ")), &results);

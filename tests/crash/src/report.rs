@@ -56,6 +56,8 @@ pub struct Report<'a> {
     pub rows: Vec<(Heading, Row)>,
     /// Runs with something to be held against the subject.
     pub findings: Vec<&'a Outcome>,
+    /// Every run.
+    pub runs: Vec<&'a Outcome>,
     /// Commits whose writer nobody knows.
     pub unknown_writers: usize,
     /// Runs that could not be carried out.
@@ -70,6 +72,7 @@ impl<'a> Report<'a> {
             command,
             rows: results.iter().flat_map(rows).collect(),
             findings: outcomes().filter(|outcome| !outcome.is_clean()).collect(),
+            runs: outcomes().collect(),
             unknown_writers: outcomes()
                 .map(|outcome| outcome.unknown_writers.len())
                 .sum(),
@@ -275,31 +278,16 @@ fn cells(heading: &Heading, row: &Row) -> [String; 13] {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::expect;
-    use serde_json::Value;
-
     use super::*;
     use crate::fault::Applied;
+    use expect_test::expect;
 
     fn outcome(subject: Subject, k: u64, fault: Option<Fault>) -> Outcome {
         Outcome {
             subject,
-            mode: Mode::Native,
-            scenario: "create",
-            fault,
             k,
-            namespace: format!("n-{k}"),
-            struck: fault.is_some(),
-            writes: 9,
-            events: 9,
-            created: 3,
             converged_millis: Some(100 * k),
-            violations: BTreeMap::new(),
-            not_converged: None,
-            differs: None,
-            ended_alone: Vec::new(),
-            unknown_writers: Vec::new(),
-            end: Value::Null,
+            ..Outcome::sample("create", fault)
         }
     }
 

@@ -106,6 +106,32 @@ impl Outcome {
     }
 }
 
+#[cfg(test)]
+impl Outcome {
+    /// A run that showed nothing.
+    pub(crate) fn sample(scenario: &'static str, fault: Option<Fault>) -> Self {
+        Self {
+            subject: Subject::Ironkeel,
+            mode: Mode::Native,
+            scenario,
+            fault,
+            k: 1,
+            namespace: "n".to_owned(),
+            struck: fault.is_some(),
+            writes: 9,
+            events: 9,
+            created: 3,
+            converged_millis: Some(100),
+            violations: BTreeMap::new(),
+            not_converged: None,
+            differs: None,
+            ended_alone: Vec::new(),
+            unknown_writers: Vec::new(),
+            end: Value::Null,
+        }
+    }
+}
+
 impl World {
     /// Carries out one run in a new namespace. An error is this program's or the machine's, not the subject's.
     pub async fn run(&self, program: &Program, case: Case, namespace: &str) -> Result<Outcome> {

@@ -93,7 +93,7 @@ struct Time {
 #[derive(Message)]
 struct Status {
     #[prost(string, tag = "2")]
-    status: String,
+    outcome: String,
     #[prost(string, tag = "3")]
     message: String,
     #[prost(string, tag = "4")]
@@ -173,7 +173,7 @@ impl Refusal {
             Encoding::Json => self.json().to_string().into(),
             Encoding::Protobuf => {
                 let status = Status {
-                    status: "Failure".to_owned(),
+                    outcome: "Failure".to_owned(),
                     message: MESSAGE.to_owned(),
                     reason: self.reason.to_owned(),
                     details: self.retry_after.map(|retry_after_seconds| Details {
