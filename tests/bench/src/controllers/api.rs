@@ -40,7 +40,6 @@ pub struct Target {
     path: String,
     resource: &'static str,
     subresource: &'static str,
-    named: bool,
 }
 
 impl Target {
@@ -56,7 +55,6 @@ impl Target {
             path: format!("{group}/namespaces/{namespace}/{resource}"),
             resource,
             subresource: "",
-            named: false,
         }
     }
 
@@ -66,7 +64,6 @@ impl Target {
             path: path.to_owned(),
             resource,
             subresource: "",
-            named: false,
         }
     }
 
@@ -74,7 +71,6 @@ impl Target {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.path = format!("{}/{name}", self.path);
-        self.named = true;
         self
     }
 
@@ -272,11 +268,17 @@ impl Api {
     }
 
     async fn send_delete(&self, verb: &str, target: &Target) -> Result<(StatusCode, Vec<u8>)> {
+        // Of many objects, the answer is a list of all.
+        let accept = if verb == "DELETECOLLECTION" {
+            METADATA_LIST
+        } else {
+            METADATA_ONLY
+        };
         let request = http::Request::builder()
             .method(Method::DELETE)
             .uri(&target.path)
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, METADATA_LIST)
+            .header(header::ACCEPT, accept)
             .body(Body::from(serde_json::to_vec(&json!({
                 "gracePeriodSeconds": 0,
                 "propagationPolicy": "Background",
