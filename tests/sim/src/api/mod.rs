@@ -15,6 +15,7 @@ mod builtin;
 mod create;
 mod delete;
 mod garbage;
+mod json_patch;
 mod log;
 mod names;
 mod object;

@@ -83,16 +83,8 @@ impl State {
         }
         let at = self.version_for(query.version()?, seen)?;
         let key = Self::key_of(place);
-        let found = self.collections.get(place.index).and_then(|collection| {
-            let mut from = collection.at(Some(&key.namespace), at, None);
-            from.find(|(known, _)| **known == key)
-                .map(|(_, object)| Arc::clone(object))
-        });
-        let found = if at == self.version() {
-            self.find(place.index, &key).cloned()
-        } else {
-            found
-        };
+        let collection = self.collections.get(place.index);
+        let found = collection.and_then(|collection| collection.get_at(&key, at));
         let object = found.ok_or_else(|| status::not_found(place.strategy.resource, &key.name))?;
         Ok(Response::new(200, object.text.clone()))
     }

@@ -253,6 +253,12 @@ pub(super) fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]
     failure(422, "Invalid", &message, details)
 }
 
+/// 422 of a JSON patch of which an operation, or a test, fails.
+pub(super) fn not_applicable() -> Response {
+    let message = "the server rejected our request due to an error in our request";
+    failure(422, "Invalid", message, json!({}))
+}
+
 /// A version that is not kept any more.
 pub(super) fn expired(message: &str) -> Response {
     failure(410, "Expired", message, Value::Null)

@@ -113,6 +113,13 @@ impl Collection {
         self.objects.get(key)?.last()?.object.as_ref()
     }
 
+    /// The object as it was right after the commit `version`.
+    pub(super) fn get_at(&self, key: &Key, version: u64) -> Option<&Arc<Object>> {
+        let versions = self.objects.get(key)?;
+        let count = versions.partition_point(|known| known.since <= version);
+        versions.get(count.checked_sub(1)?)?.object.as_ref()
+    }
+
     pub(super) fn put(&mut self, key: Key, since: u64, object: Option<Arc<Object>>) {
         let versions = self.objects.entry(key).or_default();
         versions.push(Version { since, object });

@@ -13,7 +13,7 @@ use super::resource::{Generation, StatusWrite, Strategy};
 use super::route::Place;
 use super::state::{Change, State};
 use super::status::FieldError;
-use super::{Attempt, Request, Response, patch, status};
+use super::{Attempt, Request, Response, json_patch, patch, status};
 
 const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
@@ -53,6 +53,7 @@ impl State {
                         &storage_error(place, query.is_dry_run(), &why),
                     ));
                 }
+                object::metadata(&mut sent).remove("resourceVersion");
                 return self.create_object(writer, place, query, sent);
             }
             return Err(status::not_found(resource, wanted));
@@ -234,9 +235,10 @@ fn apply_patch(
         fields.insert("kind".to_owned(), json!(resource.kind));
         fields.insert("apiVersion".to_owned(), json!(resource.api_version()));
     }
-    let is_strategic = match kind {
-        "application/merge-patch+json" => false,
-        "application/strategic-merge-patch+json" if !strategy.custom => true,
+    let form = match kind {
+        "application/json-patch+json" => Form::Operations,
+        "application/merge-patch+json" => Form::Merge,
+        "application/strategic-merge-patch+json" if !strategy.custom => Form::Strategic,
         _ if strategy.custom => {
             return Err(status::unsupported_media_type(
                 "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
@@ -250,12 +252,23 @@ fn apply_patch(
     };
     let patch: Value = serde_json::from_slice(&request.body)
         .map_err(|error| status::bad_request(&format!("error decoding patch: {error}")))?;
-    if is_strategic {
-        patch::strategic(&mut object, &patch).map_err(|why| status::bad_request(&why))?;
-    } else {
-        patch::merge(&mut object, &patch);
+    match form {
+        Form::Operations => {
+            json_patch::apply(&mut object, &patch).map_err(|_| status::not_applicable())?;
+        }
+        Form::Merge => patch::merge(&mut object, &patch),
+        Form::Strategic => {
+            patch::strategic(&mut object, &patch).map_err(|why| status::bad_request(&why))?;
+        }
     }
     Ok(object)
+}
+
+/// How a patch is written.
+enum Form {
+    Operations,
+    Merge,
+    Strategic,
 }
 
 /// The optimistic lock.

@@ -35,10 +35,15 @@ impl Pairing {
     fn pair(&mut self, model: &Value, real: &Value) -> Result<(), String> {
         match (model, real) {
             (Value::Object(model), Value::Object(real)) => {
+                let is_list = model.contains_key("items");
                 for (name, value) in model {
                     let Some(other) = real.get(name) else {
                         continue;
                     };
+                    if is_list && name == "metadata" {
+                        // A list has the server's newest version, and others write there too.
+                        continue;
+                    }
                     match (name.as_str(), value.as_str(), other.as_str()) {
                         ("uid", Some(value), Some(other)) if value.len() == 36 => {
                             self.pair_uid(value, other)?;
@@ -222,6 +227,9 @@ fn plain(text: &str) -> String {
         rest = &rest[end..];
     }
     plain.push_str(rest);
+    if let Some(at) = plain.find("ResourceVersion in object meta: ") {
+        plain.truncate(at);
+    }
     // `(123)` in a conflict is a version.
     let mut out = String::new();
     for (at, part) in plain.split('(').enumerate() {
