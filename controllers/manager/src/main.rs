@@ -10,7 +10,9 @@ use ironkeel_controller_manager::{run, selftest};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-#[tokio::main]
+// One thread: it carries several thousand writes a second, which is more than an API server
+// takes, and a second one costs a third more CPU, most of it for waking each other up.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {

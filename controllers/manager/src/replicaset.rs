@@ -14,8 +14,8 @@ use ironkeel_plan::names::SplitMix64;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;
 use ironkeel_plan::replicaset::{
-    self, Action, Deed, Failure, FailureReason, Observed, Outcome, PodRef, SetKind, StatusWrite,
-    pod_manifest,
+    self, Action, Deed, Failure, FailureReason, Observed, Outcome, PodManifests, PodRef, SetKind,
+    StatusWrite,
 };
 use ironkeel_plan::workload::{Extras, ReplicaSet, ReplicaSetStatus};
 use ironkeel_runtime::barrier::Owner;
@@ -239,11 +239,10 @@ impl ReplicaSets {
         names: Vec<String>,
     ) -> (usize, Option<WriteError>) {
         let resource = self.family.resource;
-        let api_version = resource.api_version();
+        let manifests = PodManifests::of(&resource.api_version(), resource.kind, set);
         let done = run_slow_start(names, |name| {
-            let manifest = pod_manifest(&api_version, resource.kind, set, &name);
+            let body = manifests.named(&name);
             async move {
-                let body = manifest.to_string().into_bytes();
                 let target = pod_target(set, &name);
                 match self.writer.create(&self.leader, owner, target, body).await {
                     Ok(_) => {

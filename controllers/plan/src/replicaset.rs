@@ -22,7 +22,7 @@ use crate::workload::{Extras, ReplicaSet};
 use crate::{batch, names, rank};
 use same_labels::OnLabels;
 
-pub use manifest::pod_manifest;
+pub use manifest::{PodManifests, pod_manifest};
 pub use status::{StatusWrite, status};
 pub use tell::{Deed, tell};
 

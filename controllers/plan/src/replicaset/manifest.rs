@@ -51,3 +51,35 @@ pub fn pod_manifest(api_version: &str, kind: &str, set: &ReplicaSet, name: &str)
         "spec": template.get("spec").cloned().unwrap_or_else(|| json!({})),
     })
 }
+
+/// The JSON of the new pods of one set. They differ in nothing but their names, so that the rest
+/// is written once and not for each pod.
+#[derive(Clone, Debug)]
+pub struct PodManifests {
+    before_name: Vec<u8>,
+    after_name: Vec<u8>,
+}
+
+impl PodManifests {
+    /// What every [`pod_manifest`] of `set` has.
+    pub fn of(api_version: &str, kind: &str, set: &ReplicaSet) -> Self {
+        let mut manifest = pod_manifest(api_version, kind, set, "");
+        let mut metadata = manifest["metadata"].take();
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.remove("name");
+        }
+        let (metadata, spec) = (metadata.to_string(), &manifest["spec"]);
+        // There is always an owner, and so a comma behind the name.
+        let others = metadata.strip_prefix('{').unwrap_or_default();
+        Self {
+            before_name: br#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"#.to_vec(),
+            after_name: format!(r#",{others},"spec":{spec}}}"#).into_bytes(),
+        }
+    }
+
+    /// The JSON of the pod `name`.
+    pub fn named(&self, name: &str) -> Vec<u8> {
+        let name = Value::from(name).to_string();
+        [&self.before_name, name.as_bytes(), &self.after_name].concat()
+    }
+}

@@ -1,7 +1,8 @@
 use expect_test::{Expect, expect};
+use serde_json::Value;
 
 use crate::fixture::Scene;
-use crate::replicaset::pod_manifest;
+use crate::replicaset::{PodManifests, pod_manifest};
 
 /// The manifest of a pod of the set `web` whose template is `template`.
 #[track_caller]
@@ -10,6 +11,10 @@ fn check_manifest(template: &str, expected: Expect) {
     scene.set.spec.template = serde_json::from_str(template).unwrap();
     let manifest = pod_manifest("apps/v1", "ReplicaSet", &scene.set, "web-x2k9z");
     expected.assert_eq(&serde_json::to_string_pretty(&manifest).unwrap());
+    // Written once for all pods, it is the same.
+    let manifests = PodManifests::of("apps/v1", "ReplicaSet", &scene.set);
+    let written: Value = serde_json::from_slice(&manifests.named("web-x2k9z")).unwrap();
+    assert_eq!(written, manifest);
 }
 
 #[test]
