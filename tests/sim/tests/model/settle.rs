@@ -247,19 +247,24 @@ fn quota(sides: &mut Sides<'_>) -> Result<(), String> {
         &sides.namespace,
         &quota,
     )))?;
-    let path = sides.path(RESOURCE_QUOTAS, Some("q"), None);
-    let until = Instant::now() + PATIENCE;
-    while sides.real.send(&Request::get(path.as_str()))?.1["status"]["used"]["pods"]
-        != *used.to_string()
-    {
-        if Instant::now() > until {
-            return Err("the quota controller has not counted".to_owned());
-        }
-        std::thread::yield_now();
-    }
-    for name in ["last", "surplus"] {
+    for (at, name) in ["last", "surplus"].into_iter().enumerate() {
+        // The controller counts late, and may even take back what admission has counted.
+        wait_for_usage(sides, used + at)?;
         let request = Request::create(PODS, &sides.namespace, &pod(name));
         sides.exchange(&Step::same(request))?;
+    }
+    Ok(())
+}
+
+/// Waits until the real quota shows that so many pods are there.
+fn wait_for_usage(sides: &mut Sides<'_>, wanted: usize) -> Result<(), String> {
+    let quota = Request::get(sides.path(RESOURCE_QUOTAS, Some("q"), None));
+    let until = Instant::now() + PATIENCE;
+    while sides.real.send(&quota)?.1["status"]["used"]["pods"] != *wanted.to_string() {
+        if Instant::now() > until {
+            return Err(format!("the quota does not show {wanted} pods"));
+        }
+        std::thread::yield_now();
     }
     Ok(())
 }
