@@ -61,13 +61,11 @@ impl Kubelet {
                         drop(permit);
                     });
                 }
-                match api.watch(&pods, false).await {
-                    Ok(again) => stream = again,
-                    Err(_) => {
-                        failures.fetch_add(1, Ordering::Relaxed);
-                        return;
-                    }
-                }
+                let Ok(again) = api.watch(&pods, false).await else {
+                    failures.fetch_add(1, Ordering::Relaxed);
+                    return;
+                };
+                stream = again;
             }
         });
         Ok(Self { task, failed })
