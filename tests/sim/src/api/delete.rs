@@ -39,7 +39,7 @@ struct Preconditions {
 enum Step {
     /// It is gone; its last state.
     Gone(Arc<Object>),
-    /// It stays for now.
+    /// It stays until something lets it go.
     Stays(Arc<Object>),
     /// It stays, and was going already.
     Waits(Arc<Object>),

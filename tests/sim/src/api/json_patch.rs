@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// Applies the operations of `patch` to `target` in order. A text says which one cannot be applied; the object is then
+/// Applies the operations of `changes` to `target` in order. A text says which one cannot be applied; the object is then
 /// of no use any more.
-pub(super) fn apply(target: &mut Value, patch: &Value) -> Result<(), String> {
-    let operations = patch.as_array().ok_or("a JSON patch is a list")?;
+pub(super) fn apply(target: &mut Value, changes: &Value) -> Result<(), String> {
+    let operations = changes.as_array().ok_or("a JSON patch is a list")?;
     for operation in operations {
         let path = operation["path"].as_str().unwrap_or_default();
         let value = &operation["value"];
