@@ -12,6 +12,7 @@ use crate::scenario::Kinds;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
+const ROLLBACK: &str = "deployment.ironkeel.dev/rollback";
 const HASH: &str = "pod-template-hash";
 
 /// Whether `set` is of `template`, but for the hash.
@@ -149,7 +150,10 @@ impl View<'_> {
     /// The spec is the user's; a rollback changes the template and nothing else.
     fn spec(&self, ending: Ending, wanted: &Wanted, verdict: &mut Verdict) {
         let mut spec = wanted.object["spec"].clone();
-        if ending == Ending::RolledBack
+        // Faults can hold a good rollout up beyond its deadline too.
+        let annotations = &self.object["metadata"]["annotations"];
+        let was_rolled_back = !annotations[ROLLBACK].is_null() && wanted.had_good_template;
+        if (ending == Ending::RolledBack || was_rolled_back)
             && let Some(fields) = spec.as_object_mut()
         {
             fields.remove("template");

@@ -21,6 +21,8 @@ pub(super) struct Intent {
     pub(super) deleted: BTreeMap<Target, Removed>,
     /// Whether the whole namespace was deleted.
     pub(super) namespace_deleted: bool,
+    /// How many pods the user deleted one by one.
+    pub(super) deleted_pods: i64,
     /// Pods whose labels the user changed, by name.
     pub(super) relabelled: Vec<String>,
 }
@@ -98,7 +100,8 @@ impl Intent {
                     let target = Target::new(kinds.replica_sets(), name);
                     intent.wanted.insert(target, wanted);
                 }
-                Deed::DeletePod(..) | Deed::MergeOwned(..) => {}
+                Deed::DeletePod(..) => intent.deleted_pods += 1,
+                Deed::MergeOwned(..) => {}
             }
         }
         intent

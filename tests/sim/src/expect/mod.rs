@@ -146,7 +146,14 @@ pub fn judge(kinds: Kinds, done: &[Done], end: &End) -> Vec<Violation> {
         }
     }
     for (target, removed) in &intent.deleted {
-        ownership::deleted(kinds, target, removed, end, &mut verdict);
+        ownership::deleted(
+            kinds,
+            target,
+            removed,
+            intent.deleted_pods,
+            end,
+            &mut verdict,
+        );
     }
     ownership::judge(kinds, &intent, end, &mut verdict);
     for set in end.all(kinds.replica_sets()) {

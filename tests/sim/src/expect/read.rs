@@ -122,7 +122,8 @@ pub(super) fn differs(wanted: &Value, object: &Value, at: &str) -> Option<String
             let at = format!("{at}.{key}");
             match object.get(key) {
                 Some(known) => differs(value, known, &at),
-                None if value.is_null() => None,
+                // What is false is left out by the built-in kinds.
+                None if value.is_null() || *value == false => None,
                 None => Some(at),
             }
         }),

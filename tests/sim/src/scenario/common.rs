@@ -65,7 +65,7 @@ pub(super) fn once(gate: Gate, dice: &mut Dice, deed: Deed) -> Step {
 pub(super) fn any_time(dice: &mut Dice, target: &Target, deed: Deed) -> Step {
     let gate = match dice.below(4) {
         0 => Gate::Open,
-        1 => Gate::Pods(target.key.name.clone(), 1),
+        1 => Gate::Begun(target.clone()),
         _ => Gate::Complete(target.clone()),
     };
     once(gate, dice, deed)

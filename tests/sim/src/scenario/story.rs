@@ -109,6 +109,8 @@ pub enum Gate {
     Open,
     /// The workload's status says that its spec is met in full, by the rule of `kubectl rollout status`.
     Complete(Target),
+    /// The workload, whose pods carry its name as label `app`, has a live pod, or is complete without one.
+    Begun(Target),
     /// So many live pods carry the label `app` with this value.
     Pods(String, usize),
     /// So many of them are ready.
@@ -124,6 +126,7 @@ impl fmt::Display for Gate {
         match self {
             Self::Open => f.write_str("nothing"),
             Self::Complete(target) => write!(f, "{target} to be complete"),
+            Self::Begun(target) => write!(f, "{target} to have a pod"),
             Self::Pods(app, count) => write!(f, "{count} pods of app={app}"),
             Self::Ready(app, count) => write!(f, "{count} ready pods of app={app}"),
             Self::Gone(target) => write!(f, "{target} to be gone"),

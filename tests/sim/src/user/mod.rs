@@ -179,6 +179,10 @@ impl User {
             Gate::Complete(target) => self
                 .get(target)
                 .is_some_and(|object| expect::is_complete(&object).is_ok()),
+            Gate::Begun(target) => {
+                !live_pods(&self.api, &target.key.name).is_empty()
+                    || self.is_open(&Gate::Complete(target.clone()))
+            }
             Gate::Pods(app, count) => live_pods(&self.api, app).len() >= *count,
             Gate::Ready(app, count) => {
                 let pods = live_pods(&self.api, app);
