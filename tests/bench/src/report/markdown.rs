@@ -36,7 +36,13 @@ pub fn write(results: &Results, docs: &Path) -> Result<()> {
             )?;
         }
     }
-    save(&docs.join("benchmarks.md"), &markdown(results))
+    let mut text = markdown(results);
+    // What people found out about the figures, such as profiles, is kept beside them and outlives the next race.
+    if let Ok(notes) = fs::read_to_string(folder.join("notes.md")) {
+        text.push('\n');
+        text.push_str(&notes);
+    }
+    save(&docs.join("benchmarks.md"), &text)
 }
 
 /// P11's plots: figure, file, name.
