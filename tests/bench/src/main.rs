@@ -20,6 +20,7 @@ use ironkeel_bench::report;
 use ironkeel_bench::results::{About, Results};
 use ironkeel_bench::screen::Screen;
 use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -126,13 +127,16 @@ async fn controllers(
         },
         screen,
     );
+    let mut terminated = signal(SignalKind::terminate())?;
     tokio::select! {
         outcome = async {
             race.warm_up().await?;
             race.run(wanted).await;
             anyhow::Ok(())
         } => outcome?,
+        // Leaving in order ends the API server, which has a session of its own.
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("terminated"),
     }
     race.screen.finish();
     let results = results(race.gathered());
