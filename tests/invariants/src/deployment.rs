@@ -320,8 +320,13 @@ fn judge_acted(
         .iter()
         .filter(|set| set.object.spec.template.same_pods(&spec.template))
         .collect();
+    // A scaling comes first, and the template in the sync after it.
+    let is_scaling = match (state.specs.start(), state.retargeted) {
+        (Some(start), Some(at)) => at.version > start.version,
+        _ => false,
+    };
     // A name that is taken costs one more sync, which the collision count tells of.
-    if new.is_empty() && status.collision_count.unwrap_or(0) == 0 {
+    if new.is_empty() && !is_scaling && status.collision_count.unwrap_or(0) == 0 {
         findings.add(
             "G5-acted",
             format!(

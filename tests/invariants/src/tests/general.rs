@@ -167,7 +167,7 @@ fn a_status_is_about_a_generation_that_was_there() {
     assert_eq!(status(&mut history, 1), NOTHING);
     for seconds in [1, 2] {
         history.edit(U, SETS, "a", |set| {
-            set["spec"]["minReadySeconds"] = seconds.into()
+            set["spec"]["minReadySeconds"] = seconds.into();
         });
     }
     assert_eq!(status(&mut history, 2), NOTHING);

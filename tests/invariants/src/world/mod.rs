@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use ironkeel_plan::meta::Key;
 use ironkeel_plan::pod::Pod;
+use ironkeel_plan::revision;
 use ironkeel_plan::workload::{Deployment, ReplicaSet};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -277,6 +277,16 @@ impl World {
             let owner = state.owner.clone();
             if let Some(deployment) = owner.and_then(|owner| self.deployments.get_mut(&owner)) {
                 deployment.sets.insert(Uid::clone(&uid));
+                let target = |set: &ReplicaSet| {
+                    let annotations = &set.metadata.annotations;
+                    annotations.get(revision::DESIRED_REPLICAS).cloned()
+                };
+                if before
+                    .as_ref()
+                    .is_some_and(|before| target(before) != target(object))
+                {
+                    deployment.retargeted = Some(step.moment);
+                }
                 // Who makes a set of a template has seen it in a spec.
                 let of_template = deployment
                     .specs

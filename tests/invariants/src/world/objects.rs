@@ -248,6 +248,8 @@ pub(crate) struct DeploymentState {
     pub(crate) gone: Option<Moment>,
     /// When somebody else last took one of its sets away.
     pub(crate) sets_taken: Option<Moment>,
+    /// When one of its sets was last noted as being sized for another number of replicas.
+    pub(crate) retargeted: Option<Moment>,
     /// Annotations that it has or had.
     pub(crate) annotations: BTreeSet<String>,
 }
@@ -267,6 +269,7 @@ impl DeploymentState {
             sets,
             gone: None,
             sets_taken: None,
+            retargeted: None,
             annotations: BTreeSet::new(),
         }
     }

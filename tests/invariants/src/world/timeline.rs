@@ -52,6 +52,11 @@ impl<T: PartialEq> Timeline<T> {
         self.entries.last().map(|(_, value)| value)
     }
 
+    /// Since when the value is as it is.
+    pub(crate) fn start(&self) -> Option<Moment> {
+        self.entries.last().map(|(start, _)| *start)
+    }
+
     /// The values that somebody who knows everything up to the horizon may still hold, newest first.
     pub(crate) fn since(&self, horizon: Horizon) -> impl Iterator<Item = &T> {
         let mut ended = false;
