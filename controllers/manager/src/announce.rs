@@ -18,8 +18,10 @@ use ironkeel_runtime::events::{Recorder, Regarding};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How long what happened waits for more of its kind.
+/// How long what happened waits for more of its kind, from the last time on.
 const TOGETHER: Duration = Duration::from_secs(1);
+/// How long at most, from the first time on.
+const LATEST: Duration = Duration::from_secs(10);
 /// Events of good news that may be posted at once.
 const BURST: f64 = 50.0;
 /// How many more each second.
@@ -73,6 +75,14 @@ enum About {
 struct Waiting {
     regarding: Regarding,
     news: News,
+    first: Instant,
+    last: Instant,
+}
+
+impl Waiting {
+    fn due(&self) -> Instant {
+        (self.last + TOGETHER).min(self.first + LATEST)
+    }
 }
 
 enum News {
@@ -155,24 +165,37 @@ impl Announcer {
             uid: Arc::clone(&regarding.uid),
             about,
         };
+        let now = Instant::now();
         let mut waiting = self.inner.waiting.lock();
-        let known = waiting.get_mut(&topic).map(|known| &mut known.news);
+        let known = waiting.get_mut(&topic).map(|known| {
+            known.last = now;
+            &mut known.news
+        });
         let Some(news) = join(known) else { return };
         let begun = Waiting {
             regarding: regarding.clone(),
             news,
+            first: now,
+            last: now,
         };
         if let Some(before) = waiting.insert(topic.clone(), begun) {
-            // Its timer is running, and posts the new one a little early.
+            // Its timer is running, and looks again when the new one is due.
             self.inner.tell(&before);
             return;
         }
         drop(waiting);
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
-            tokio::time::sleep(TOGETHER).await;
-            if let Some(inner) = inner.upgrade() {
-                inner.post(|waits| *waits == topic);
+            let mut due = now + TOGETHER;
+            loop {
+                tokio::time::sleep_until(due).await;
+                let Some(inner) = inner.upgrade() else { return };
+                let known = inner.waiting.lock().get(&topic).map(Waiting::due);
+                match known {
+                    Some(later) if later > due => due = later,
+                    Some(_) => return inner.post(|waits| *waits == topic),
+                    None => return,
+                }
             }
         });
     }

@@ -67,7 +67,7 @@ async fn what_happens_within_a_second_is_one_event() {
     tokio::time::sleep(Duration::from_millis(900)).await;
     assert_eq!(*messages.lock(), Vec::<String>::new());
     announcer.pod(&set, Deed::Created, "c");
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let mut told = messages.lock().clone();
     told.sort();
     assert_eq!(

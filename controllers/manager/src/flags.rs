@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ironkeel_runtime::lease::LeaseSettings;
+
+use crate::run::PROGRAM;
 
 /// Runs the Ironkeel controllers.
 ///
@@ -229,21 +232,30 @@ pub fn wanted_controllers(
 }
 
 impl RunFlags {
+    /// The lease that the flags ask for, held in the name of `identity`.
+    pub fn lease(&self, identity: String) -> LeaseSettings {
+        let election = &self.election;
+        let namespace = match election.leader_elect_resource_namespace.as_str() {
+            "" => self.service_account_namespace.as_str(),
+            namespace => namespace,
+        };
+        LeaseSettings {
+            lease_duration: election.leader_elect_lease_duration,
+            renew_deadline: election.leader_elect_renew_deadline,
+            retry_period: election.leader_elect_retry_period,
+            ..LeaseSettings::new(namespace, &election.leader_elect_resource_name, identity)
+        }
+    }
+
     /// Checks what depends on more than one flag.
     pub fn validate(&self) -> Result<(), FlagError> {
-        let election = &self.election;
-        if election.leader_elect_lease_duration <= election.leader_elect_renew_deadline {
-            return Err(FlagError(format!(
-                "--leader-elect-lease-duration={:?} must be longer than --leader-elect-renew-deadline={:?}",
-                election.leader_elect_lease_duration, election.leader_elect_renew_deadline
-            )));
-        }
-        // client-go spreads retries by up to 20 %, which must still fit.
-        if election.leader_elect_renew_deadline <= election.leader_elect_retry_period.mul_f64(1.2) {
-            return Err(FlagError(format!(
-                "--leader-elect-renew-deadline={:?} must be longer than 1.2 times --leader-elect-retry-period={:?}",
-                election.leader_elect_renew_deadline, election.leader_elect_retry_period
-            )));
+        if self.election.leader_elect {
+            // Who runs this is not known yet, and no rule is about it.
+            self.lease(PROGRAM.to_owned()).validate().map_err(|error| {
+                FlagError(format!(
+                    "--leader-elect-lease-duration, --leader-elect-renew-deadline and --leader-elect-retry-period: {error}"
+                ))
+            })?;
         }
         if !self.kube_api_qps.is_finite() || self.kube_api_qps < 0.0 {
             return Err(FlagError(format!(
@@ -318,9 +330,17 @@ mod tests {
         );
         assert!(parse(&["--leader-elect"]).unwrap().election.leader_elect);
         let error = parse(&["--leader-elect-lease-duration=5s"]).unwrap_err();
-        assert!(error.contains("--leader-elect-renew-deadline"), "{error}");
+        assert!(
+            error.contains("--leader-elect-lease-duration")
+                && error.contains("renew deadline, 10s"),
+            "{error}"
+        );
         let error = parse(&["--leader-elect-retry-period=9s"]).unwrap_err();
-        assert!(error.contains("--leader-elect-retry-period"), "{error}");
+        assert!(
+            error.contains("--leader-elect-retry-period") && error.contains("retry period, 10.8s"),
+            "{error}"
+        );
+        assert!(parse(&["--leader-elect=false", "--leader-elect-lease-duration=5s"]).is_ok());
         let error = parse(&["--leader-elect-retry-period=fast"]).unwrap_err();
         assert!(error.contains("not a duration"), "{error}");
     }

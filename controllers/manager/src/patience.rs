@@ -14,8 +14,10 @@ use tokio::time::Instant;
 
 /// The shortest window.
 const SHORTEST: Duration = Duration::from_millis(20);
-/// The longest window.
-const LONGEST: Duration = Duration::from_millis(250);
+/// The longest window of a step; those of counts are twice as long.
+const LONGEST: Duration = Duration::from_millis(500);
+/// The longest window for the sake of the time that a look takes.
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
 /// How many writes' time a window lasts. What the API server needs a tenth of a second for it does
 /// not get done sooner by being sent more of it.
 const ROUND_TRIPS: u32 = 3;
@@ -57,7 +59,9 @@ impl Windows {
 
     /// So that looking at `pods` again and again takes little of the time.
     pub fn look(&self, pods: i32) -> Duration {
-        PER_OBJECT.saturating_mul(pods.unsigned_abs()).min(LONGEST)
+        PER_OBJECT
+            .saturating_mul(pods.unsigned_abs())
+            .min(LONGEST_LOOK)
     }
 }
 
@@ -131,7 +135,8 @@ impl Patience {
         (!left.is_zero()).then_some(left)
     }
 
-    /// The status is written, or there is nothing to write.
+    /// The status is written, or there is nothing to write. After a write the next one waits for a
+    /// window: call [`Patience::acted`] too.
     pub fn written(&self, uid: &str) {
         self.waiting.lock().entries.remove(uid);
     }
@@ -217,7 +222,7 @@ mod tests {
         }
         assert!(windows.step() > ms(80) && windows.step() <= ms(90));
         windows.time(tokio::time::sleep(ms(9000))).await;
-        assert!(windows.step() <= ms(180), "{:?}", windows.step());
+        assert!(windows.step() <= ms(280), "{:?}", windows.step());
         for _ in 0..50 {
             windows.time(tokio::time::sleep(ms(1))).await;
         }

@@ -203,6 +203,9 @@ impl ReplicaSets {
                     continue;
                 }
                 Action::Create { names } => {
+                    if was_complete(set) {
+                        still_the_same(&set.metadata, &self.live(set).await?)?;
+                    }
                     let (created, failed) = self.create_pods(set, &owner, regarding, names).await;
                     reported.created += created;
                     failed.map(|error| (FailureReason::FailedCreate, error))
@@ -315,6 +318,12 @@ impl ReplicaSets {
                 return Ok(Some(left));
             }
             self.write_status(set, &status).await?;
+            self.patience.written(uid);
+            self.patience.acted(uid);
+            return Ok(None);
+        } else if outcome.reported.created + outcome.reported.deleted > 0 {
+            // What was done is about to be seen: that is then told with what follows it.
+            return Ok(None);
         }
         self.patience.written(uid);
         Ok(None)
@@ -369,6 +378,16 @@ impl ReplicaSets {
     }
 }
 
+/// Whether the set had all its pods, so that one that is missing has gone since.
+///
+/// Pods may be seen to go before it is seen that the set itself is being deleted, in the foreground
+/// for example: the two come by different watches. So the set is asked, where there is no hurry
+/// because of a user who wants more pods.
+fn was_complete(set: &ReplicaSet) -> bool {
+    set.status.observed_generation == set.metadata.generation
+        && set.status.replicas >= set.spec.replicas.unwrap_or(1)
+}
+
 fn pod_target<'a>(set: &'a ReplicaSet, name: &'a str) -> Target<'a> {
     Target {
         resource: PODS,
@@ -411,6 +430,21 @@ fn status_operations(set: &ReplicaSet, new: &ReplicaSetStatus) -> Operations {
 mod tests {
     use super::*;
     use ironkeel_plan::workload::Condition;
+
+    #[test]
+    fn a_set_that_loses_pods_is_asked_and_one_that_grows_is_not() {
+        let mut set = ReplicaSet::default();
+        set.metadata.generation = 2;
+        set.spec.replicas = Some(3);
+        set.status.observed_generation = 2;
+        set.status.replicas = 3;
+        assert!(was_complete(&set));
+        set.status.replicas = 2;
+        assert!(!was_complete(&set), "not all pods are created yet");
+        set.status.replicas = 3;
+        set.metadata.generation = 3;
+        assert!(!was_complete(&set), "it was resized");
+    }
 
     #[test]
     fn a_status_is_written_on_the_status_that_was_observed() {

@@ -9,7 +9,7 @@ use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::events::Recorder;
 use ironkeel_runtime::http;
 use ironkeel_runtime::identity::Identities;
-use ironkeel_runtime::lease::{Candidate, Leader, LeaseSettings, TenureEnd};
+use ironkeel_runtime::lease::{Candidate, Leader, TenureEnd};
 use ironkeel_runtime::logging;
 use ironkeel_runtime::metrics::Metrics;
 use kube::Client;
@@ -111,26 +111,13 @@ impl Process {
         stop: &CancellationToken,
     ) -> Result<()> {
         let flags = &self.flags;
-        let election = &flags.election;
-        if !election.leader_elect {
+        if !flags.election.leader_elect {
             wiring
                 .run_controllers(&Leader::without_election(), stop)
                 .await;
             return Ok(());
         }
-        let namespace = match election.leader_elect_resource_namespace.as_str() {
-            "" => flags.service_account_namespace.as_str(),
-            namespace => namespace,
-        };
-        let mut settings = LeaseSettings::new(
-            namespace,
-            &election.leader_elect_resource_name,
-            self.identity.clone(),
-        );
-        settings.lease_duration = election.leader_elect_lease_duration;
-        settings.renew_deadline = election.leader_elect_renew_deadline;
-        settings.retry_period = election.leader_elect_retry_period;
-
+        let settings = flags.lease(self.identity.clone());
         let (recorder, poster) = Recorder::new(
             PROGRAM,
             self.client.clone(),

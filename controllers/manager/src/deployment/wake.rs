@@ -52,7 +52,7 @@ pub fn set_changed(
     for key in wake {
         match (&change.old, &change.new) {
             (Some(old), Some(new)) if only_counts_differ(old, new) => {
-                queue.add_within(key, windows.step(), Reason::Dependent);
+                queue.add_within(key, windows.step() * 2, Reason::Dependent);
             }
             _ => queue.add(key, Reason::Dependent),
         }

@@ -75,15 +75,17 @@ impl Sync<'_> {
     ) -> Result<Option<Duration>, SyncError> {
         let patience = &self.controller.patience;
         let uid = &self.deployment.metadata.uid;
-        if let Some(write) = status {
-            if write.may_wait
-                && let Some(left) = patience.wait(uid, true, Duration::ZERO)
-            {
-                return Ok(Some(left));
-            }
-            self.patch_deployment(Some("status"), write.patch).await?;
+        let Some(write) = status else {
+            patience.written(uid);
+            return Ok(None);
+        };
+        let window = self.controller.windows.step() * 2;
+        if let Some(left) = patience.wait(uid, write.may_wait, window) {
+            return Ok(Some(left));
         }
+        self.patch_deployment(Some("status"), write.patch).await?;
         patience.written(uid);
+        patience.acted(uid);
         Ok(None)
     }
 }

@@ -31,7 +31,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// report within a tenth of a second, unless hundreds of them have to create pods first.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a set's status may wait for its pods to be seen, and for more of them.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_secs(3);
 
 impl Wiring {
     /// Runs every controller until `stop`, and returns when the last reconcile has ended.

@@ -1,7 +1,7 @@
 //! A Deployment, its ReplicaSets and their pods, driven by the real planners: what a cluster
 //! does with the plans, in an order that a test chooses. Safety is checked at every write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +26,9 @@ pub(super) struct Writes {
     pub(super) set_delete: usize,
     pub(super) deployment_patch: usize,
     pub(super) deployment_status: usize,
+    /// As the manager posts them: one for all that happens to one object before pods move on,
+    /// which takes longer than it waits.
+    pub(super) events: usize,
 }
 
 impl Writes {
@@ -38,6 +41,7 @@ impl Writes {
             + self.set_delete
             + self.deployment_patch
             + self.deployment_status
+            + self.events
     }
 }
 
@@ -52,6 +56,8 @@ pub(super) struct World {
     pub(super) version: u64,
     pub(super) highest_revision: i64,
     names: SplitMix64,
+    /// What was told since pods last moved on.
+    told: BTreeSet<String>,
 }
 
 impl World {
@@ -87,7 +93,12 @@ impl World {
             version: 1,
             names: SplitMix64::new(7),
             highest_revision: 0,
+            told: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn tell(&mut self, topic: String) {
+        self.writes.events += usize::from(self.told.insert(topic));
     }
 
     pub(super) fn scene(&self) -> Scene {
@@ -280,6 +291,7 @@ impl World {
                 replicaset::Action::Create { names } => {
                     outcome.created += names.len();
                     self.writes.pod_create += names.len();
+                    self.tell(format!("{name} created pods"));
                     for name in names {
                         let pod = self.new_pod(name, &set);
                         self.pods.insert(name.clone(), pod);
@@ -288,6 +300,7 @@ impl World {
                 replicaset::Action::Delete { pods } => {
                     outcome.deleted += pods.len();
                     self.writes.pod_delete += pods.len();
+                    self.tell(format!("{name} deleted pods"));
                     for pod in pods {
                         self.pods.get_mut(&pod.name).unwrap().deleting = Some(self.now);
                     }
@@ -364,6 +377,7 @@ impl World {
 
     pub(super) fn start_pod(&mut self, at: usize) {
         let now = self.now;
+        self.told.clear();
         let waits = |pod: &Pod| {
             !pod.ready
                 && pod.deleting.is_none()

@@ -19,6 +19,9 @@ impl World {
                 let revision: i64 = set.annotations[revision::REVISION].parse().unwrap();
                 self.check_revision(revision);
                 self.writes.set_create += 1;
+                if set.replicas > 0 {
+                    self.tell(format!("scaled {}", set.name));
+                }
                 let version = self.next_version();
                 let created = ReplicaSet {
                     metadata: Meta {
@@ -51,8 +54,11 @@ impl World {
                 let known = self.sets.insert(set.name.clone(), created);
                 assert!(known.is_none(), "{} exists", set.name);
             }
-            Action::PatchSet { set, patch, .. } => {
+            Action::PatchSet { set, patch, scaled } => {
                 self.writes.set_patch += 1;
+                if let Some(scaled) = scaled {
+                    self.tell(format!("scaled {}", scaled.set));
+                }
                 let version = self.next_version();
                 let known = self.sets.get_mut(&set.name).expect("a set to patch");
                 let seen = (&set.uid, set.generation);

@@ -1,4 +1,16 @@
 //! What a rolling update costs the API server.
+//!
+//! The bar of the race (P3: at most 3.2, aim 3.0) counts as kube-controller-manager's 4.3 was counted:
+//! every write request of the manager, events and refused ones included, of creating a Deployment
+//! and of updating it, for each pod that was created, twenty for a Deployment of ten. The lease is
+//! left out. The update alone, for each pod that is replaced, can hardly be below 3.2: two writes
+//! are the pods' own, and six for ten pods are the new ReplicaSet and its sizes.
+//!
+//! P2 (at most 1.25) counts the same way, over as many Deployments as ReplicaSets of ten pods, which
+//! nobody makes ready: twelve writes for a ReplicaSet, fifteen for a Deployment, of which one and two
+//! are events that a storm of hundreds leaves out for the most part.
+//!
+//! Here pods move on in rounds; while the controllers work nothing else happens.
 
 use expect_test::expect;
 
@@ -45,21 +57,21 @@ fn show(writes: Writes) -> String {
 #[test]
 fn pods_that_start_together() {
     let writes = rolling_update(NATIVE, false);
-    expect!["3.8 writes per replica: Writes { pod_create: 10, pod_delete: 10, set_create: 1, set_patch: 5, set_status: 8, set_delete: 0, deployment_patch: 0, deployment_status: 4 }"].assert_eq(&show(writes));
+    expect!["4.8 writes per replica: Writes { pod_create: 10, pod_delete: 10, set_create: 1, set_patch: 5, set_status: 8, set_delete: 0, deployment_patch: 0, deployment_status: 4, events: 10 }"].assert_eq(&show(writes));
 }
 
 #[test]
 fn pods_that_start_together_in_our_own_kind() {
-    expect!["3.9 writes per replica: Writes { pod_create: 10, pod_delete: 10, set_create: 1, set_patch: 5, set_status: 8, set_delete: 0, deployment_patch: 1, deployment_status: 4 }"].assert_eq(&show(rolling_update(OWN, false)));
+    expect!["4.9 writes per replica: Writes { pod_create: 10, pod_delete: 10, set_create: 1, set_patch: 5, set_status: 8, set_delete: 0, deployment_patch: 1, deployment_status: 4, events: 10 }"].assert_eq(&show(rolling_update(OWN, false)));
 }
 
 #[test]
 fn pods_that_start_one_at_a_time() {
-    expect!["7.0 writes per replica: Writes { pod_create: 10, pod_delete: 10, set_create: 1, set_patch: 15, set_status: 23, set_delete: 0, deployment_patch: 0, deployment_status: 11 }"].assert_eq(&show(rolling_update(NATIVE, true)));
+    expect!["10.0 writes per replica: Writes { pod_create: 10, pod_delete: 10, set_create: 1, set_patch: 15, set_status: 23, set_delete: 0, deployment_patch: 0, deployment_status: 11, events: 30 }"].assert_eq(&show(rolling_update(NATIVE, true)));
 }
 
-/// The measure under which kube-controller-manager needs 4.3, events included (design, P3): a
-/// Deployment of ten is created and updated, and all writes count per pod that was created.
+/// The measure of the bar: a Deployment of ten is created and updated, and all writes count per pod
+/// that was created.
 #[test]
 fn create_and_update_stay_below_the_target() {
     let mut world = World::new(NATIVE, 10, "25%", "25%");
@@ -69,8 +81,8 @@ fn create_and_update_stay_below_the_target() {
     let pods = create.pod_create + update.pod_create;
     let hundredths = 100 * (create.total() + update.total()) / pods;
     assert!(hundredths <= 320, "{hundredths}");
-    expect!["2.55 writes per pod; 13 to create"].assert_eq(&format!(
-        "{}.{} writes per pod; {} to create",
+    expect!["3.15 writes per pod; 15 to create"].assert_eq(&format!(
+        "{}.{:02} writes per pod; {} to create",
         hundredths / 100,
         hundredths % 100,
         create.total()

@@ -24,7 +24,7 @@ const READY: &str = "Ready";
 pub struct StatusWrite {
     /// The status as it will be.
     pub status: ReplicaSetStatus,
-    /// Whether it may wait, for a second at most: the plan made the number of pods right, and
+    /// Whether it may wait, for seconds at most: the plan made the number of pods right, and
     /// their own events bring the set back at once with more to tell.
     pub may_wait: bool,
 }
