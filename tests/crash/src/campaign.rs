@@ -1,9 +1,10 @@
 //! All runs: every scenario without a fault first, then with every fault at every moment.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use futures::StreamExt;
 use ironkeel_testbed::Progress;
 use serde_json::Value;
@@ -60,13 +61,14 @@ pub struct Results {
     pub created: BTreeMap<String, u64>,
 }
 
-/// Carries out the campaign for one program.
+/// Carries out the campaign for one program. `results` holds what was found so far also where it is ended before its time.
 pub async fn run(
     world: &World,
     program: &Program,
     choice: &Choice,
     screen: &Screen,
-) -> Result<Results> {
+    results: &mut Results,
+) -> Result<()> {
     let campaign = Campaign {
         world,
         program,
@@ -74,28 +76,22 @@ pub async fn run(
         screen,
         next: AtomicU32::new(1),
     };
-    let mut results = Results::default();
-    let baselines = campaign.baselines(&mut results).await?;
+    let baselines = campaign.baselines(results).await?;
     let mut cases = campaign.cases(&baselines);
     if let Some((count, seed)) = choice.sample {
         cases = draw(cases, count, seed);
     }
     let name = format!("{} {}", program.subject.as_str(), program.mode.as_str());
-    let mut total = cases.len();
     while !cases.is_empty() {
-        screen.begin(&name, total as u64);
-        let (outcomes, errors) = campaign.run_all(&cases, &baselines).await?;
-        let more = if choice.sample.is_some() || choice.at.is_some() {
+        screen.begin(&name, cases.len() as u64);
+        campaign.run_all(&cases, &baselines, results).await?;
+        cases = if choice.sample.is_some() || choice.at.is_some() {
             Vec::new()
         } else {
-            further(&cases, &outcomes, &baselines, choice.step)
+            further(&cases, &results.outcomes, &baselines, choice.step)
         };
-        results.outcomes.extend(outcomes);
-        results.errors.extend(errors);
-        cases = more;
-        total = cases.len();
     }
-    Ok(results)
+    Ok(())
 }
 
 struct Campaign<'a> {
@@ -123,13 +119,12 @@ impl Campaign<'_> {
             .collect();
         let name = format!("{}, no fault", self.program.subject.as_str());
         self.screen.begin(&name, cases.len() as u64);
-        let (outcomes, errors) = self.run_all(&cases, &baselines).await?;
-        if let [error, ..] = errors.as_slice() {
+        self.run_all(&cases, &baselines, results).await?;
+        if let [error, ..] = results.errors.as_slice() {
             bail!("without any fault: {error}");
         }
-        for outcome in outcomes {
+        for outcome in &mut results.outcomes {
             let (writes, events, created) = (outcome.writes, outcome.events, outcome.created);
-            let mut outcome = outcome;
             if let Some(baseline) = baselines.get_mut(outcome.scenario) {
                 baseline.writes = baseline.writes.max(writes);
                 baseline.events = baseline.events.max(events);
@@ -147,7 +142,6 @@ impl Campaign<'_> {
                     },
                 );
             }
-            results.outcomes.push(outcome);
         }
         for (scenario, baseline) in &baselines {
             results
@@ -188,26 +182,26 @@ impl Campaign<'_> {
         &self,
         cases: &[Case],
         baselines: &Baselines,
-    ) -> Result<(Vec<Outcome>, Vec<String>)> {
-        let (mut outcomes, mut errors) = (Vec::new(), Vec::new());
+        results: &mut Results,
+    ) -> Result<()> {
         let mut runs = futures::stream::iter(cases.iter().copied())
             .map(|case| self.one(case, baselines))
             .buffer_unordered(self.choice.jobs);
         while let Some((case, ended)) = runs.next().await {
             match ended {
-                Ok(outcome) => outcomes.push(outcome),
+                Ok(outcome) => results.outcomes.push(outcome),
                 Err(error) => {
                     let text = format!("{}: {error:#}", told(case));
                     self.screen
                         .note(&format!("FOUND could not be carried out: {text}"));
-                    errors.push(text);
-                    if errors.len() >= MOST_ERRORS {
-                        bail!("{} runs could not be carried out", errors.len());
+                    results.errors.push(text);
+                    if results.errors.len() >= MOST_ERRORS {
+                        bail!("{} runs could not be carried out", results.errors.len());
                     }
                 }
             }
         }
-        Ok((outcomes, errors))
+        Ok(())
     }
 
     async fn one(&self, case: Case, baselines: &Baselines) -> (Case, Result<Outcome>) {
@@ -227,6 +221,11 @@ impl Campaign<'_> {
                     && outcome.not_converged.is_none()
                 {
                     outcome.differs = difference(&baseline.end, &outcome.end);
+                    if let Some(differs) = &outcome.differs {
+                        let file = self.world.folder.join(&namespace).join("difference.txt");
+                        fs::write(&file, differs)
+                            .with_context(|| format!("writing {}", file.display()))?;
+                    }
                 }
                 let usual = baselines
                     .get(case.scenario.name)

@@ -111,6 +111,8 @@ fn one(
         }
     }
     if let Some(status) = object["status"].as_object_mut() {
+        // A count that is left out is 0; one that was another before it became 0 stays there in a custom resource.
+        status.retain(|_, value| *value != 0 && !value.is_null());
         if is_dependent {
             status.retain(|field, _| !STEPS.contains(&field.as_str()));
         }
@@ -160,7 +162,7 @@ mod tests {
                           "ownerReferences": [{ "uid": "d" }] },
             "spec": { "replicas": replicas, "selector": { "matchLabels": { "pod-template-hash": suffix } },
                       "template": { "spec": { "containers": [{ "image": "app:1" }] } } },
-            "status": { "conditions": [
+            "status": { "unavailableReplicas": if suffix == "a" { json!(0) } else { Value::Null }, "conditions": [
                 { "type": "B", "reason": reason, "message": suffix }, { "type": "A", "lastUpdateTime": suffix } ] },
         });
         let pod = json!({

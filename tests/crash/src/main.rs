@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use ironkeel_crash::campaign::{self, Choice, Results};
 use ironkeel_crash::cluster::Cluster;
@@ -45,17 +45,18 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
         .enable_all()
         .build()
         .context("starting tokio")?;
-    // An interrupt ends the campaign in order, for the API server would go on without it.
-    let results = runtime.block_on(async {
+    let mut results = Vec::new();
+    // An interrupt ends the campaign in order, for the API server would go on without it; what was found is reported.
+    let ended = runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            results = carry_out(flags, &folder, &mut cluster, screen) => results,
-            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-            _ = terminate.recv() => bail!("asked to end"),
+            ended = carry_out(flags, &folder, &mut cluster, screen, &mut results) => ended,
+            _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+            _ = terminate.recv() => Err(anyhow!("asked to end")),
         }
-    })?;
+    });
     drop(cluster);
-    if !flags.keep {
+    if !flags.keep && ended.is_ok() {
         // Logs and data of the API server are a hundred megabytes, and say nothing that the histories do not.
         fs::remove_dir_all(&server).with_context(|| format!("removing {}", server.display()))?;
     }
@@ -78,6 +79,7 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
     screen.say(&format!("report: {}", folder.display()));
     screen.say(&report.sum());
     screen.say(&report.counts());
+    ended?;
     Ok(report.is_good())
 }
 
@@ -86,7 +88,8 @@ async fn carry_out(
     folder: &Path,
     cluster: &mut Cluster,
     screen: &Screen,
-) -> Result<Vec<Results>> {
+    results: &mut Vec<Results>,
+) -> Result<()> {
     let client = cluster.client().await?;
     cluster.install_kinds(&client).await?;
     cluster.start_collector(&client).await?;
@@ -117,15 +120,17 @@ async fn carry_out(
         jobs: flags.jobs.into(),
         keep: flags.keep,
     };
-    let mut results = Vec::new();
     for (subject, mode) in flags.subjects() {
         let program = match subject {
             Subject::Ironkeel => Program::ironkeel(&flags.manager, mode)?,
             Subject::Upstream => Program::upstream(cluster.bare())?,
         };
-        results.push(campaign::run(&world, &program, &choice, screen).await?);
+        results.push(Results::default());
+        if let Some(results) = results.last_mut() {
+            campaign::run(&world, &program, &choice, screen, results).await?;
+        }
     }
-    Ok(results)
+    Ok(())
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<()> {

@@ -87,6 +87,8 @@ pub struct Outcome {
     pub not_converged: Option<String>,
     /// How the end differs from that of a run in which nothing went wrong.
     pub differs: Option<String>,
+    /// Processes that ended because they could not renew the lease, as they have to.
+    pub leases_lost: u32,
     /// Processes that ended though nobody killed them.
     pub ended_alone: Vec<String>,
     /// Commits whose writer nobody knows: a fault of this program, not of the manager.
@@ -125,6 +127,7 @@ impl Outcome {
             violations: BTreeMap::new(),
             not_converged: None,
             differs: None,
+            leases_lost: 0,
             ended_alone: Vec::new(),
             unknown_writers: Vec::new(),
             end: Value::Null,
@@ -176,7 +179,7 @@ impl World {
         let state = room.true_state().await?;
         let last = self.observer.last(namespace);
         let starts = managers.starts();
-        let ended_alone = managers.stop().await?;
+        let (leases_lost, ended_alone) = managers.stop().await?;
         let seen = self.observer.take(namespace);
         let commits = commits(&seen, &self.ledger);
         let (struck, (writes, events)) = (proxy.has_struck(), proxy.counted());
@@ -200,6 +203,7 @@ impl World {
             violations: judge(&commits, &proxy.writes(), &starts, not_converged.is_none()),
             not_converged,
             differs: None,
+            leases_lost,
             ended_alone,
             unknown_writers: unknown(&commits),
             end: end_state::normalise(&state),

@@ -35,8 +35,8 @@ const UPSTREAM_CONTROLLERS: &str = "deployment-controller,replicaset-controller"
 
 /// Leases short enough that a run with a fail-over takes seconds, long enough for a machine that is busy.
 const ELECTION: [&str; 3] = [
-    "--leader-elect-lease-duration=4s",
-    "--leader-elect-renew-deadline=3s",
+    "--leader-elect-lease-duration=6s",
+    "--leader-elect-renew-deadline=4s",
     "--leader-elect-retry-period=500ms",
 ];
 
