@@ -8,10 +8,10 @@ use ironkeel_sim::scenario;
 
 /// Runs scenario `create` of a seed with one manager or two.
 fn create(managers: u32, plan: &str) -> (Outcome, String) {
-    let plan: FaultPlan = plan.parse().unwrap();
+    let plan: FaultPlan = plan.parse().expect("a plan");
     let case = Case {
         plan,
-        ..Case::calm(scenario::find("create").unwrap(), 1)
+        ..Case::calm(scenario::find("create").expect("a scenario"), 1)
     };
     let mut story = case.story();
     story.managers = managers;

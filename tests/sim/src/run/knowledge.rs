@@ -24,15 +24,18 @@ pub(super) fn rules(plan: &FaultPlan) -> Rules {
     for fault in &plan.faults {
         let (late, unknown) = match fault.what {
             // A new process lists; the others see what they saw.
-            What::Crash | What::CrashAfter | What::Stop | What::Repeat => (Duration::ZERO, false),
-            What::Clock(_) => (Duration::ZERO, false),
-            What::Answer { .. } | What::Close | What::Gone | What::Compact => (ORDINARY, false),
+            What::Crash | What::CrashAfter | What::Stop | What::Repeat | What::Clock(_) => {
+                (Duration::ZERO, false)
+            }
+            What::Answer { .. } | What::Cut { .. } | What::Close | What::Gone | What::Compact => {
+                (ORDINARY, false)
+            }
             What::Silence { .. } => (UNANSWERED, false),
-            What::Cut { .. } => (ORDINARY, false),
-            What::Freeze { pause, .. } => (pause + DEAD_WATCH, false),
             What::Hold { .. } => (Duration::ZERO, true),
             What::Delay(delay) | What::Slow(_, delay) => (delay + ORDINARY, false),
-            What::Partition(pause) | What::Lag(pause) => (pause + DEAD_WATCH, false),
+            What::Freeze { pause, .. } | What::Partition(pause) | What::Lag(pause) => {
+                (pause + DEAD_WATCH, false)
+            }
             What::Outage(_, pause) => (pause + UNANSWERED, false),
         };
         view_age = view_age.filter(|_| !unknown).map(|age| age + late);
