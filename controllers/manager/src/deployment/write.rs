@@ -98,10 +98,10 @@ fn operations(set: &SetRef, patch: &Value) -> Operations {
         object.into_iter().flat_map(Map::iter)
     };
     for (key, value) in members("/metadata/annotations") {
-        let path = ["metadata", "annotations", key.as_str()];
+        let member = ["metadata", "annotations", key.as_str()];
         operations = match value {
-            Value::Null => operations.remove(&path),
-            value => operations.set(&path, value.clone()),
+            Value::Null => operations.remove(&member),
+            value => operations.set(&member, value.clone()),
         };
     }
     for (field, value) in members("/spec") {
