@@ -102,7 +102,6 @@ fn the_first_of_a_series_is_a_whole_event() {
 
 #[test]
 fn a_long_name_leaves_room_for_the_rest() {
-    let mut desk = Desk::new();
     let nanoseconds: i128 = origin().as_nanosecond();
     let rest = format!(".{nanoseconds:x}");
     let room = 253 - rest.len();
@@ -114,10 +113,24 @@ fn a_long_name_leaves_room_for_the_rest() {
             "a".repeat(room - 2),
         ),
     ] {
-        let posting = desk.report(&about(&object), "FailedCreate", "no").unwrap();
+        let posting = Desk::new()
+            .report(&about(&object), "FailedCreate", "no")
+            .unwrap();
         assert_eq!(posting.name, format!("{expected}{rest}"));
         assert_eq!(body(&posting)["involvedObject"]["name"], *object);
     }
+}
+
+#[test]
+fn events_of_one_moment_have_names_of_their_own() {
+    let mut desk = Desk::new();
+    let names = ["a", "b", "c"].map(|message| {
+        let posting = desk.report(&about("web"), "SuccessfulCreate", message);
+        posting.unwrap().name
+    });
+    let moment = origin().as_nanosecond();
+    let expected = [0, 1, 2].map(|later| format!("web.{:x}", moment + later));
+    assert_eq!(names, expected);
 }
 
 #[test]
