@@ -2,6 +2,7 @@
 //!
 //! A ReplicationController is read as the ReplicaSet that it is but for its selector's shape.
 
+mod doubt;
 mod wake;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use ironkeel_runtime::write::{Operations, Precondition, Propagation, Target, Wri
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
+pub use doubt::Doubts;
 pub use wake::{pod_changed, set_changed};
 
 use crate::announce::Announcer;
@@ -66,6 +68,8 @@ pub struct ReplicaSets {
     pub windows: Windows,
     /// Statuses that wait for what is about to be seen.
     pub patience: Patience,
+    /// Sets that may be gone.
+    pub doubts: Doubts,
     /// Tells the time.
     pub clock: Clock,
     /// Random ends of pod names.
@@ -203,8 +207,9 @@ impl ReplicaSets {
                     continue;
                 }
                 Action::Create { names } => {
-                    if was_complete(set) {
+                    if was_complete(set) || self.doubts.has(set) {
                         still_the_same(&set.metadata, &self.live(set).await?)?;
+                        self.doubts.end(set);
                     }
                     let (created, failed) = self.create_pods(set, &owner, regarding, names).await;
                     reported.created += created;
@@ -345,7 +350,12 @@ impl ReplicaSets {
         let write =
             self.writer
                 .patch_tested(&self.leader, &owner, target, Some("status"), &operations);
-        self.windows.time(write).await?;
+        let written = self.windows.time(write).await;
+        match &written {
+            Ok(_) => self.doubts.end(set),
+            Err(_) => self.doubts.arise(set, &self.sets),
+        }
+        written?;
         Ok(())
     }
 
