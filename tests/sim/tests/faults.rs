@@ -52,16 +52,13 @@ fn without_faults_nothing_fails_and_one_process_does_all() {
 
 #[test]
 fn a_process_that_dies_is_followed_by_another() {
-    for (plan, committed) in [("write 3 crash", 0), ("write 3 crash-after", 1)] {
+    for (plan, committed) in [("write 1 crash", 0), ("write 1 crash-after", 1)] {
         let (outcome, text) = create(1, plan);
         assert_eq!(outcome.counts.processes, 3, "{text}");
         let died = text.lines().position(|line| line.contains("dies")).unwrap();
-        let before: Vec<&str> = text.lines().take(died).collect();
-        let pods = before
-            .iter()
-            .filter(|line| line.contains("controller 1: create pods"))
-            .count();
-        assert_eq!(pods, committed, "{plan}\n{text}");
+        let before = text.lines().take(died);
+        let sets = before.filter(|line| line.contains("controller 1: create replicasets"));
+        assert_eq!(sets.count(), committed, "{plan}\n{text}");
         // Nothing of the dead arrives.
         let late = text.lines().skip(died + 1);
         assert_eq!(
@@ -123,9 +120,6 @@ fn watches_end_and_are_opened_again() {
     for plan in ["event 4 close", "event 4 cut", "event 4 gone"] {
         let (_, text) = create(1, plan);
         assert!(opened(&text) > opened(&calm), "{plan}\n{text}");
-        let lists = lines(&text, &["watch 1:", "sendInitialEvents"]).len();
-        let relisted = lists > lines(&calm, &["watch 1:", "sendInitialEvents"]).len();
-        assert_eq!(relisted, plan.ends_with("gone"), "{plan}\n{text}");
     }
 }
 
