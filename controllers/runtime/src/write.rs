@@ -30,6 +30,7 @@ use crate::resource::Resource;
 use error::Call;
 pub use error::{Refusal, WriteError};
 pub use operations::Operations;
+use read_back::may_be_ours;
 
 /// The object that a write is about.
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +184,9 @@ impl Writer {
         let path = target.resource.path(Some(target.namespace), None, None);
         let call = Call::new(Verb::Create, target, None);
         let reply = match self.write(leader, call, &path, Content::Json, body).await {
-            Err(error) if error.leaves_open() => self.created_after_all(owner, call, error).await?,
+            Err(error) if may_be_ours(target, &error) => {
+                self.created_after_all(owner, call, error).await?
+            }
             other => other?,
         };
         Ok(self.record(owner, target, reply))

@@ -18,6 +18,7 @@ use super::error::Call;
 use super::{Target, WriteError, Writer};
 use crate::barrier::Owner;
 use crate::request::{Reply, ReplyMeta};
+use crate::resource::PODS;
 
 /// How long an API server that does not answer is asked again. As long as the default renew
 /// deadline: a leader that reaches nobody for longer ends anyway.
@@ -38,6 +39,13 @@ struct FoundMeta {
     owner_references: Vec<OwnerReference>,
     #[serde(flatten)]
     rest: ReplyMeta,
+}
+
+/// Whether a create with this answer may have happened: a clear answer is missing, or the name is taken. A pod's name has a
+/// random part, so whoever has it is most likely the same create, sent twice on the way; at a ReplicaSet that has the name
+/// the planner looks itself.
+pub(super) fn may_be_ours(target: Target<'_>, error: &WriteError) -> bool {
+    error.leaves_open() || (target.resource == PODS && error.is_already_exists())
 }
 
 impl Writer {

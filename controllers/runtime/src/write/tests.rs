@@ -141,6 +141,7 @@ async fn writes_are_counted_by_outcome() {
     let rig = Rig::new([
         pod("41", json!({})),
         refusal(409, "AlreadyExists", "taken"),
+        refusal(404, "NotFound", "no such pod"),
         Err("connection reset"),
         refusal(404, "NotFound", "no such pod"),
     ]);

@@ -23,6 +23,21 @@ async fn a_create_whose_reply_was_lost_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_create_that_was_sent_twice_on_the_way_is_ours() {
+    let taken = || refusal(409, "AlreadyExists", "pods \"web-x7k2p\" already exists");
+    let rig = Rig::new([
+        taken(),
+        pod("41", json!({ "ownerReferences": [reference()] })),
+    ]);
+    assert_eq!(rig.create().await.unwrap().resource_version, 41);
+    assert!(rig.is_held_back());
+
+    let rig = Rig::new([taken(), pod("41", json!({}))]);
+    assert!(rig.create().await.unwrap_err().is_already_exists());
+    assert!(!rig.is_held_back());
+}
+
+#[tokio::test]
 async fn a_create_that_did_not_happen_stays_unanswered() {
     let foreign = OwnerReference {
         uid: "another".to_owned(),
