@@ -30,7 +30,7 @@ use crate::resource::Resource;
 use error::Call;
 pub use error::{Refusal, WriteError};
 pub use operations::Operations;
-use read_back::may_be_ours;
+use read_back::{is_stored_deletion, may_be_ours};
 
 /// The object that a write is about.
 #[derive(Clone, Copy, Debug)]
@@ -492,15 +492,4 @@ fn code_text(failure: &Failure) -> String {
     failure
         .code()
         .map_or_else(|| "<error>".to_owned(), |code| code.to_string())
-}
-
-/// Whether the reply shows an object that is stored as being deleted, so that its version
-/// is one the watch will deliver. An object that went at once is answered with a `Status`
-/// or, for pods, with its last state, whose version may be an old one: only the watch's
-/// deletion tells that it is gone.
-fn is_stored_deletion(reply: &Reply) -> bool {
-    let meta = &reply.metadata;
-    meta.resource_version > 0
-        && meta.deletion_timestamp.is_some()
-        && (meta.deletion_grace_period_seconds.unwrap_or(0) > 0 || !meta.finalizers.is_empty())
 }

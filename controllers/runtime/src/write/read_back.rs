@@ -114,3 +114,14 @@ impl Writer {
         }
     }
 }
+
+/// Whether the reply shows an object that is stored as being deleted, so that its version
+/// is one the watch will deliver. An object that went at once is answered with a `Status`
+/// or, for pods, with its last state, whose version may be an old one: only the watch's
+/// deletion tells that it is gone.
+pub(super) fn is_stored_deletion(reply: &Reply) -> bool {
+    let meta = &reply.metadata;
+    meta.resource_version > 0
+        && meta.deletion_timestamp.is_some()
+        && (meta.deletion_grace_period_seconds.unwrap_or(0) > 0 || !meta.finalizers.is_empty())
+}

@@ -1,6 +1,7 @@
 //! What is told of a finding: the rule, the command that repeats it, the smallest history that shows it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use anyhow::{Result, bail};
 use ironkeel_sim::campaign::{Case, Finding};
@@ -79,7 +80,8 @@ fn smallest(finding: &Finding, rule: &str, flags: &Flags) -> String {
         faults(&case.config.plan.to_string())
     );
     for violation in &outcome.violations {
-        text.push_str(&format!("  {violation}\n"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {violation}");
     }
     text.push_str(&table::render(&outcome.history, detail(flags)));
     text

@@ -22,6 +22,7 @@ use summary::Summary;
 /// The same seed gives the same run, to the byte. A finding is printed with the smallest history that still shows it, as a
 /// table of who wrote what and who saw it when, and with the command that repeats it.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(name = "cargo xtask sim", bin_name = "cargo xtask sim")]
 pub(crate) struct Flags {
     /// Scenarios, by name, separated by commas; `all` is all of them

@@ -70,8 +70,8 @@ pub(super) fn deleted(
             .count() as i64
     };
     // A pod that was deleted right before had nobody left to replace it; the status did not know of it yet.
-    let least = size - deleted_pods;
-    verdict.unless((least..=size).contains(&kept), "END-orphans", || {
+    let rest = size - deleted_pods;
+    verdict.unless((rest..=size).contains(&kept), "END-orphans", || {
         format!("{target} was deleted and orphaned {size} replicas, of which {kept} are there")
     });
 }

@@ -29,7 +29,7 @@ fn case() -> Case {
         plan.faults
             .extend(FaultPlan::one(Point::Write(number), What::Crash).faults);
     }
-    let story = (0..)
+    let story = (0..1_000)
         .map(|seed| scenario::find("scale").unwrap().story(seed))
         .find(|story| story.steps.len() == 4)
         .unwrap();
