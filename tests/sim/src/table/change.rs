@@ -132,7 +132,7 @@ fn flatten(value: &Value, path: &str, leaves: &mut BTreeMap<String, String>) {
                 } else {
                     "owns"
                 };
-                let path = format!("metadata.owner {}", text(&owner["name"]));
+                let path = format!("metadata.owner.{}", text(&owner["name"]));
                 leaves.insert(path, role.to_owned());
             }
         }

@@ -119,10 +119,10 @@ fn a_history_reads_as_a_table() {
         commit(1_600, 16, Writer::Kubelet, PODS, Some(running), None),
     ];
     expect![[r"
-         time  version  who           what                          change                                                        seen by
+         time  version  who           what                          change                                      seen by
         0.000           user          > create deployment web
         0.000       12  user          create deployment web         app web, replicas 2, image web:1
-        0.020       13  controller 1  create pod web-1              labels.app web, owner web-x controls, image web:1             1 +14 ms, 2 +1.5 s
+        0.020       13  controller 1  create pod web-1              app web, owner.web-x controls, image web:1  1 +14 ms, 2 +1.5 s
         0.031        -  controller 1  PATCH status deployments/web  ! 504 Timeout, but committed
         0.040       14  kubelet       update pod web-1              Ready False→True, phase Pending→Running
         0.050           FAULT         write 3 crash
