@@ -42,10 +42,10 @@ async fn a_list_goes_on_as_a_watch() {
     assert!(run.store.is_synced());
     assert_eq!(*run.state.borrow(), WatchState::Live);
 
-    pipe.send(&line("MODIFIED", &pod("a", "uid-a", 11)));
-    pipe.send(&line("ADDED", &pod("c", "uid-c", 12)));
-    pipe.send(&line("DELETED", &pod("b", "uid-b", 13)));
-    pipe.send(&line("BOOKMARK", &server::meta(20)));
+    pipe.send(line("MODIFIED", &pod("a", "uid-a", 11)));
+    pipe.send(line("ADDED", &pod("c", "uid-c", 12)));
+    pipe.send(line("DELETED", &pod("b", "uid-b", 13)));
+    pipe.send(line("BOOKMARK", &server::meta(20)));
     run.settle().await;
     assert_eq!(run.take_log(), "@11 a@5>11 @12 +c@12 @13 -b@7 @20");
     assert_eq!(run.store.resource_version(), 20);
@@ -103,7 +103,7 @@ async fn deletions_missed_during_a_gap_come_out_of_the_new_list() {
     let run = run(vec![two_pods(), first, later, second]);
     run.settle().await;
     run.take_log();
-    pipe.send(&line(
+    pipe.send(line(
         "ERROR",
         &server::status(410, "Expired", "too old resource version"),
     ));
@@ -116,7 +116,7 @@ async fn deletions_missed_during_a_gap_come_out_of_the_new_list() {
 async fn a_refused_resumption_lists_anew() {
     for refusal in [
         Reply::status(410, "Gone", "too old"),
-        Reply::text(504, &server::too_large()),
+        Reply::text(504, server::too_large()),
     ] {
         let (first, pipe) = watch();
         let (second, _pipe) = watch();
@@ -139,13 +139,13 @@ async fn a_closed_or_broken_watch_resumes_where_it_was() {
         let (second, second_pipe) = watch();
         let run = run(vec![two_pods(), first, second]);
         run.settle().await;
-        pipe.send(&line("BOOKMARK", &server::meta(25)));
+        pipe.send(line("BOOKMARK", &server::meta(25)));
         // Cut off in the middle of an event: it comes again.
         pipe.send("{\"type\":\"MODIFIED\",\"object\":{\"metadata\":");
         run.settle().await;
         end(pipe);
         run.pass(1).await;
-        second_pipe.send(&line("MODIFIED", &pod("a", "uid-a", 26)));
+        second_pipe.send(line("MODIFIED", &pod("a", "uid-a", 26)));
         run.settle().await;
         assert_eq!(run.take_log(), "@10 +a@5 +b@7 @25 @26 a@5>26");
         assert_eq!(run.requests(), [LIST, &from(10), &from(25)]);
@@ -156,10 +156,10 @@ async fn a_closed_or_broken_watch_resumes_where_it_was() {
 async fn replayed_events_bring_nothing_back() {
     let (first, pipe) = watch();
     let run = run(vec![two_pods(), first]);
-    pipe.send(&line("DELETED", &pod("b", "uid-b", 11)));
-    pipe.send(&line("ADDED", &pod("b", "uid-b", 7)));
-    pipe.send(&line("DELETED", &pod("b", "uid-b", 11)));
-    pipe.send(&line("BOOKMARK", &server::meta(9)));
+    pipe.send(line("DELETED", &pod("b", "uid-b", 11)));
+    pipe.send(line("ADDED", &pod("b", "uid-b", 7)));
+    pipe.send(line("DELETED", &pod("b", "uid-b", 11)));
+    pipe.send(line("BOOKMARK", &server::meta(9)));
     run.settle().await;
     assert_eq!(run.take_log(), "@10 +a@5 +b@7 @11 -b@7");
     assert_eq!(run.store.resource_version(), 11);
@@ -177,16 +177,16 @@ async fn an_object_that_cannot_be_decoded_is_skipped_alone() {
     run.settle().await;
     run.take_log();
     let store = &run.store;
-    pipe.send(&line("ADDED", &broken("x", "uid-x", 11)));
-    pipe.send(&line("MODIFIED", &broken("a", "uid-a", 12)));
-    pipe.send(&line("MODIFIED", &pod("b", "uid-b", 13)));
+    pipe.send(line("ADDED", &broken("x", "uid-x", 11)));
+    pipe.send(line("MODIFIED", &broken("a", "uid-a", 12)));
+    pipe.send(line("MODIFIED", &pod("b", "uid-b", 13)));
     run.settle().await;
     assert_eq!(run.take_log(), "@11 @12 @13 b@7>13");
     assert_eq!(store.get(&Key::new("ns", "a")).unwrap().resource_version, 5);
 
     // What is known of it is enough to see it go, or another one take its name.
-    pipe.send(&line("DELETED", &broken("a", "uid-a", 14)));
-    pipe.send(&line("ADDED", &broken("b", "uid-b2", 15)));
+    pipe.send(line("DELETED", &broken("a", "uid-a", 14)));
+    pipe.send(line("ADDED", &broken("b", "uid-b2", 15)));
     run.settle().await;
     assert_eq!(run.take_log(), "@14 -a@5 @15 -b@13");
     assert!(
