@@ -96,7 +96,8 @@ impl World<'_> {
     /// Runs until nothing is written for a while and everything is as it should be.
     fn converge(&mut self) {
         let silence = millis(self.story.silence).max(SILENCE);
-        let last = self.now + millis(self.config.patience);
+        // A pod that was ready an hour ahead of a controller's clock is available in an hour.
+        let last = self.now + millis(self.config.patience) + self.set_back;
         let mut from = self.now;
         loop {
             let acts = self.next_act().unwrap_or(0);
@@ -159,7 +160,7 @@ impl World<'_> {
         self.start(0);
         self.restarts = false;
         let process = self.counts.processes;
-        let (writes, started) = (self.counts.writes, self.now);
+        let (landed, started) = (self.landed, self.now);
         while !self.is_over()
             && self.conduct.deadline(process) == 0
             && self.now < started + LOOK * 6
@@ -175,10 +176,11 @@ impl World<'_> {
             return;
         }
         self.run_to(self.now + LOOK);
-        if self.counts.writes > writes && !self.is_over() {
-            let sent = self.counts.writes - writes;
+        // What a quota refuses is tried again for as long as the quota is there.
+        if self.landed > landed && !self.is_over() {
+            let more = self.landed - landed;
             let text =
-                format!("a new process that found everything as it should be sent {sent} writes");
+                format!("a new process that found everything as it should be made {more} writes");
             self.violations.push(broken("resync", text));
         }
         self.note(|| history::What::Fault("the end".to_owned()));

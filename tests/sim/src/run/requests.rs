@@ -194,6 +194,7 @@ impl World<'_> {
         } = travelling;
         let code = response.code;
         let has_success = told == Told::Truth && response.is_success();
+        self.landed += u32::from(request.is_write() && has_success);
         if request.is_write() && !has_success {
             self.violations
                 .extend(self.conduct.failed(process, self.now, &request));

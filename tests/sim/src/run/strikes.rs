@@ -86,6 +86,7 @@ impl World<'_> {
             What::Slow(kind, by) => link.slow.push((kind, millis(by))),
             What::Clock(seconds) => {
                 link.ahead.fetch_add(seconds * 1_000, Ordering::Relaxed);
+                self.set_back += seconds.min(0).unsigned_abs() * 1_000;
             }
             _ => {}
         }
@@ -178,6 +179,7 @@ impl World<'_> {
                 link.cut_until = now;
                 link.lag = None;
                 link.slow.clear();
+                link.ahead.store(0, Ordering::Relaxed);
             }
             self.thaw(replica);
         }

@@ -80,6 +80,8 @@ pub(super) struct World<'a> {
     /// When the kubelets and the user want to be called.
     wakes: [Option<u64>; 2],
     pub(super) counts: Counts,
+    /// Writes of controllers that the API server took.
+    pub(super) landed: u32,
     pub(super) struck: Vec<bool>,
     pub(super) at_writes: BTreeMap<u32, Vec<usize>>,
     pub(super) at_events: BTreeMap<u32, Vec<usize>>,
@@ -88,6 +90,8 @@ pub(super) struct World<'a> {
     pub(super) healed: bool,
     /// When the last fault that ends by itself ends.
     pub(super) faults_until: u64,
+    /// How far clocks were set back, in milliseconds: what was timed by them may come so much later.
+    pub(super) set_back: u64,
     /// Every request is refused with this code until then.
     pub(super) outage: Option<(u16, u64)>,
     /// When something was written last, leases and events apart.
@@ -139,12 +143,14 @@ impl<'a> World<'a> {
             kubelet,
             wakes: [None; 2],
             counts: Counts::default(),
+            landed: 0,
             struck: vec![false; config.plan.faults.len()],
             at_writes: BTreeMap::new(),
             at_events: BTreeMap::new(),
             violations: Vec::new(),
             healed: false,
             faults_until: 0,
+            set_back: 0,
             outage: None,
             active: 0,
             collecting: false,
