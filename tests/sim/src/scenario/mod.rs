@@ -12,7 +12,7 @@ mod deployment;
 pub(crate) mod manifest;
 mod ownership;
 mod story;
-pub mod uid_placeholder;
+pub mod uid_of;
 
 pub use story::{Deed, Gate, Kinds, Propagation, Step, Story, Target};
 

@@ -92,12 +92,12 @@ impl User {
         let one = |request| Ok((vec![request], None));
         match deed {
             Deed::Create(object) => {
-                let object = resolve::placeholders(object, &self.api)?;
+                let object = resolve::uids(object, &self.api)?;
                 let resource = resource_of(self.kinds, &object)?;
                 one(Request::post(collection(resource), &object))
             }
             Deed::Merge(target, patch) => {
-                let patch = resolve::placeholders(patch, &self.api)?;
+                let patch = resolve::uids(patch, &self.api)?;
                 one(Request::merge_patch(path(target, None), &patch))
             }
             Deed::Scale(target, replicas) => one(Request::merge_patch(

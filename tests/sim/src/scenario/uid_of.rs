@@ -7,12 +7,12 @@ use ironkeel_runtime::resource::{
 
 const PREFIX: &str = "uid-of:";
 
-/// The placeholder for the UID of an object in the namespace of the story.
+/// The text that stands for the UID of an object in the namespace of the story.
 pub fn of(resource: Resource, name: &str) -> String {
     format!("{PREFIX}{resource}/{name}")
 }
 
-/// The object that a placeholder names.
+/// The object whose UID a text stands for.
 pub fn parse(text: &str) -> Option<(Resource, &str)> {
     let (collection, name) = text.strip_prefix(PREFIX)?.split_once('/')?;
     let known = [
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_placeholder_reads_back() {
+    fn a_text_reads_back() {
         let text = of(NATIVE_REPLICA_SETS, "web");
         assert_eq!(text, "uid-of:replicasets.apps/web");
         assert_eq!(parse(&text), Some((NATIVE_REPLICA_SETS, "web")));
