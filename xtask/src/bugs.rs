@@ -7,6 +7,7 @@ mod patch;
 mod report;
 mod scratch;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -52,12 +53,13 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
     }
     let log = shell::fresh_log("bugs")?;
     let scratch = Scratch::fresh()?;
+    let control = screen.step("build the product as it is", || scratch.build_control(&log))?;
     let step = "look for bugs";
     screen.start(step, Some(bugs.len() as u64));
     let mut rows = Vec::new();
     for (done, bug) in (0_u64..).zip(&bugs) {
         screen.advance(step, done, &bug.name);
-        let row = look_for(bug, &scratch, flags.seeds, &log);
+        let row = look_for(bug, &scratch, &control, flags.seeds, &log);
         let row = row.with_context(|| format!("looking for {}", bug.name));
         if row.is_err() {
             screen.finish(step, Outcome::Failed);
@@ -96,8 +98,8 @@ fn wanted(mut bugs: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>> {
     Ok(bugs)
 }
 
-/// Builds the simulator with the bug and runs it until something is found.
-fn look_for(bug: &Bug, scratch: &Scratch, seeds: u64, log: &std::path::Path) -> Result<Row> {
+/// Builds the simulator with the bug and runs it until something is found that the product itself does not show.
+fn look_for(bug: &Bug, scratch: &Scratch, control: &Path, seeds: u64, log: &Path) -> Result<Row> {
     let program = scratch.with(bug, |scratch| scratch.build(log))?;
     let started = Instant::now();
     let mut found = None;
@@ -106,12 +108,18 @@ fn look_for(bug: &Bug, scratch: &Scratch, seeds: u64, log: &std::path::Path) -> 
         sim.args(["--no-shrink"]).args(&round);
         let mut output = Vec::new();
         let ended = shell::run_logged(sim, log, &mut |line| output.push(line.to_owned()))?;
-        found = Found::first(&output);
-        if found.is_none() && !ended.status.success() {
+        let all = Found::all(&output);
+        if all.is_empty() && !ended.status.success() {
             bail!(
                 "the simulator failed without a finding:\n{}",
                 ended.last_words
             );
+        }
+        for candidate in all {
+            if is_clean(control, &candidate, log)? {
+                found = Some(candidate);
+                break;
+            }
         }
         if found.is_some() {
             break;
@@ -123,6 +131,15 @@ fn look_for(bug: &Bug, scratch: &Scratch, seeds: u64, log: &std::path::Path) -> 
         found,
         seconds: rounded(started.elapsed()),
     })
+}
+
+/// Whether the product as it is keeps every rule in the run of a finding.
+fn is_clean(control: &Path, found: &Found, log: &Path) -> Result<bool> {
+    let mut sim = shell::command(control);
+    sim.args(["--no-shrink", "--scenario", &found.scenario, "--seed"])
+        .arg(found.seed.to_string())
+        .args(["--faults", &found.faults]);
+    Ok(shell::run_logged(sim, log, &mut |_| {})?.status.success())
 }
 
 /// Arguments of the runs, a few seeds of everything first: most bugs are found by the first seeds of some scenario.

@@ -1,19 +1,21 @@
 //! What was found of each bug.
 
-/// The finding with the lowest seed.
+/// A finding, as the simulator tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) rule: String,
     pub(super) scenario: String,
     /// 0 is the first run without faults.
     pub(super) seed: u64,
+    /// What went wrong in the run, as the simulator takes it.
+    pub(super) faults: String,
     /// Whether it took the enumeration of every step.
     pub(super) every_step: bool,
 }
 
 impl Found {
-    /// Reads what the simulator printed.
-    pub(super) fn first(output: &[String]) -> Option<Self> {
+    /// Reads what the simulator printed; lower seeds first.
+    pub(super) fn all(output: &[String]) -> Vec<Self> {
         let mut rule = None;
         let mut every_step = false;
         let mut all = Vec::new();
@@ -38,12 +40,14 @@ impl Found {
                         rule,
                         scenario,
                         seed,
+                        faults: command.split('"').nth(1).unwrap_or_default().to_owned(),
                         every_step,
                     });
                 }
             }
         }
-        all.into_iter().min_by_key(|found| found.seed)
+        all.sort_by_key(|found: &Self| found.seed);
+        all
     }
 }
 
@@ -106,31 +110,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_finding_of_the_lowest_seed_counts() {
+    fn the_finding_of_the_lowest_seed_comes_first() {
         let output: Vec<String> = [
             "test create ... FAILED",
             "",
             "FOUND RS-replicas at 41: controller 2 creates pod x",
             "FOUND convergence at 0: something else",
-            "  repeat: cargo xtask sim --scenario create --seed 7 --faults \"crash at write 3\" --history",
+            "  repeat: cargo xtask sim --scenario create --seed 7 --faults \"write 3 crash\" --history",
             "test every-step/scale ... FAILED",
             "FOUND G1-adopt at 9: y",
             "  repeat: cargo xtask sim --scenario scale --seed 3 --faults \"\" --history",
         ]
         .map(str::to_owned)
         .into();
-        let found = Found::first(&output).unwrap();
+        let known = |rule: &str, scenario: &str, seed, faults: &str, every_step| Found {
+            rule: rule.to_owned(),
+            scenario: scenario.to_owned(),
+            seed,
+            faults: faults.to_owned(),
+            every_step,
+        };
         assert_eq!(
-            (
-                found.rule.as_str(),
-                found.scenario.as_str(),
-                found.seed,
-                found.every_step
-            ),
-            ("G1-adopt", "scale", 3, true)
+            Found::all(&output),
+            [
+                known("G1-adopt", "scale", 3, "", true),
+                known("RS-replicas", "create", 7, "write 3 crash", false),
+            ]
         );
-        assert_eq!(Found::first(&output[..5]).unwrap().rule, "RS-replicas");
-        assert_eq!(Found::first(&output[..1]), None);
+        assert_eq!(Found::all(&output[..1]), []);
     }
 
     #[test]

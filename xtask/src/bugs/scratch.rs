@@ -59,6 +59,14 @@ impl Scratch {
         remove_others(&self.tree, &paths).map(drop)
     }
 
+    /// Builds the simulator without a bug, and keeps it.
+    pub(super) fn build_control(&self, log: &Path) -> Result<PathBuf> {
+        let built = self.build(log)?;
+        let kept = self.target.join("control");
+        fs::copy(&built, &kept).with_context(|| format!("copying {}", built.display()))?;
+        Ok(kept)
+    }
+
     /// Applies the bug, runs `work` and takes the bug back, whatever came of it.
     pub(super) fn with<T>(&self, bug: &Bug, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         shell::read(bug.apply(&self.tree, &[]))?;

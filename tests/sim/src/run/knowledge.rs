@@ -7,8 +7,10 @@ use jiff::SignedDuration;
 
 use crate::fault::{FaultPlan, What};
 
-/// A view lags this much without any fault: latency of the watch, the collection of changes, and the steps of a plan that
-/// are carried out one after the other.
+/// A view lags this much without any fault: latency of the watch, a process that runs ahead of the others, and the steps
+/// of a plan that are carried out one after the other.
+const CALM: Duration = Duration::from_secs(2);
+/// What a small fault adds: a request that is tried again, a watch that is opened again.
 const ORDINARY: Duration = Duration::from_secs(5);
 /// From a live read to the last write that rests on it, without any fault.
 const PROMPT: Duration = Duration::from_secs(2);
@@ -19,7 +21,7 @@ const DEAD_WATCH: Duration = Duration::from_mins(3);
 
 /// What the invariants may take for known under `plan`.
 pub(super) fn rules(plan: &FaultPlan) -> Rules {
-    let mut view_age = Some(ORDINARY);
+    let mut view_age = Some(CALM);
     let mut in_flight = PROMPT;
     for fault in &plan.faults {
         let (late, unknown) = match fault.what {
@@ -47,9 +49,24 @@ pub(super) fn rules(plan: &FaultPlan) -> Rules {
     Rules {
         view_age: view_age.map(signed),
         in_flight: signed(in_flight),
-        requests_fail: !plan.faults.is_empty(),
+        requests_fail: plan.faults.iter().any(|fault| loses_requests(fault.what)),
         ..Rules::default()
     }
+}
+
+/// Whether a part of a decision may never be carried out: a request fails, or the process ends.
+fn loses_requests(what: What) -> bool {
+    !matches!(
+        what,
+        What::Close
+            | What::Gone
+            | What::Hold { .. }
+            | What::Delay(_)
+            | What::Lag(_)
+            | What::Slow(..)
+            | What::Clock(_)
+            | What::Compact
+    )
 }
 
 fn signed(duration: Duration) -> SignedDuration {
@@ -66,11 +83,11 @@ mod tests {
         let of = |what| rules(&FaultPlan::one(Point::Event(1), what));
         let calm = rules(&FaultPlan::default());
         assert!(!calm.requests_fail);
-        assert_eq!(calm.view_age, Some(signed(ORDINARY)));
+        assert_eq!(calm.view_age, Some(signed(CALM)));
         let delay = Duration::from_secs(30);
         assert_eq!(
             of(What::Delay(delay)).view_age,
-            Some(signed(ORDINARY * 2 + delay))
+            Some(signed(CALM + ORDINARY + delay))
         );
         assert_eq!(of(What::Hold { bookmarks: true }).view_age, None);
         let frozen = of(What::Freeze {
