@@ -4,13 +4,14 @@
 //! silence. Every authenticated client may read the OpenAPI document, so that no right on
 //! CustomResourceDefinitions is needed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
+use ironkeel_runtime::awaited::Awaited;
 use ironkeel_runtime::resource::{DEPLOYMENTS, REPLICA_SETS, Resource};
 use kube::Client;
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Fields of a kind that this manager relies on and that an older CRD lacks.
@@ -91,18 +92,11 @@ const REPLY_LIMIT: Duration = Duration::from_secs(30);
 /// Holds a controller back until its kind is served with the fields that it needs.
 ///
 /// The rest of the manager runs on: only what concerns the missing kind waits.
-#[derive(Clone, Debug)]
+///
+/// One that was not started lets only the built-in kinds pass.
+#[derive(Clone, Debug, Default)]
 pub struct Gate {
-    current: watch::Sender<Vec<Resource>>,
-}
-
-/// A gate that lets only the built-in kinds pass.
-impl Default for Gate {
-    fn default() -> Self {
-        Self {
-            current: watch::Sender::new(Vec::new()),
-        }
-    }
+    current: Arc<Awaited<Vec<Resource>>>,
 }
 
 impl Gate {
@@ -129,10 +123,7 @@ impl Gate {
         if resource != DEPLOYMENTS && resource != REPLICA_SETS {
             return;
         }
-        // The sender lives as long as this gate, so waiting cannot fail.
-        let _ = self
-            .current
-            .subscribe()
+        self.current
             .wait_for(|current| current.contains(&resource))
             .await;
     }
@@ -165,7 +156,7 @@ impl Gate {
             }
             said.clone_from(&advice);
         }
-        self.current.send_replace(current);
+        self.current.set(current);
         advice.is_empty()
     }
 }

@@ -1,5 +1,6 @@
 //! The shell around the planners: watches, stores, queue, writes, lease, metrics.
 
+pub mod awaited;
 pub mod barrier;
 pub mod batches;
 pub mod client;

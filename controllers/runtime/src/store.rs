@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use ironkeel_plan::meta::{Key, Stored};
 use parking_lot::RwLock;
-use tokio::sync::watch;
 
 use self::slots::Slots;
+use crate::awaited::Awaited;
 
 mod slots;
 #[cfg(test)]
@@ -67,7 +67,7 @@ pub struct Store<V> {
 
 struct Inner<V> {
     content: RwLock<Content<V>>,
-    synced: watch::Sender<bool>,
+    synced: Awaited<bool>,
 }
 
 struct Content<V> {
@@ -96,7 +96,7 @@ impl<V: Stored> fmt::Debug for Store<V> {
         f.debug_struct("Store")
             .field("objects", &content.slots.len())
             .field("resource_version", &content.resource_version)
-            .field("synced", &*self.inner.synced.borrow())
+            .field("synced", &self.inner.synced.read(|synced| *synced))
             .finish()
     }
 }
@@ -110,7 +110,7 @@ impl<V: Stored> Store<V> {
                     slots: Slots::default(),
                     resource_version: 0,
                 }),
-                synced: watch::Sender::new(false),
+                synced: Awaited::new(false),
             }),
         }
     }
@@ -165,14 +165,12 @@ impl<V: Stored> Store<V> {
 
     /// Whether the first list is complete.
     pub fn is_synced(&self) -> bool {
-        *self.inner.synced.borrow()
+        self.inner.synced.read(|synced| *synced)
     }
 
     /// Waits until the first list is complete.
     pub async fn synced(&self) {
-        let mut synced = self.inner.synced.subscribe();
-        // The sender lives as long as `self`, so the channel cannot close meanwhile.
-        let _ = synced.wait_for(|synced| *synced).await;
+        self.inner.synced.wait_for(|synced| *synced).await;
     }
 
     /// Stores what a watch event brought.
@@ -220,9 +218,9 @@ impl<V: Stored> Store<V> {
             content.resource_version = resource_version;
             content.slots.replace(objects)
         };
-        self.inner
-            .synced
-            .send_if_modified(|synced| !std::mem::replace(synced, true));
+        if !self.is_synced() {
+            self.inner.synced.set(true);
+        }
         changes
     }
 
