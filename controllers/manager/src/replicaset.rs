@@ -3,6 +3,7 @@
 //! A ReplicationController is read as the ReplicaSet that it is but for its selector's shape.
 
 mod doubt;
+mod status_patch;
 mod wake;
 
 use std::collections::BTreeMap;
@@ -28,9 +29,8 @@ use ironkeel_runtime::lease::Leader;
 use ironkeel_runtime::queue::Work;
 use ironkeel_runtime::resource::{PODS, Resource};
 use ironkeel_runtime::store::Store;
-use ironkeel_runtime::write::{Operations, Precondition, Propagation, Target, WriteError, Writer};
+use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
 
 pub use doubt::Doubts;
 pub use wake::{pod_changed, set_changed};
@@ -38,6 +38,11 @@ pub use wake::{pod_changed, set_changed};
 use crate::announce::Announcer;
 use crate::execute::{SyncError, after, earliest, still_the_same, still_wanted, write_words};
 use crate::patience::{Patience, Windows};
+use status_patch::status_operations;
+
+/// When to look again at a pod that was to be deleted and was not there, as the answer said: by then its watch shows that,
+/// or the answer was not the API server's.
+const MISSED: Duration = Duration::from_secs(1);
 
 /// What differs between the three kinds that this controller serves.
 #[derive(Clone, Copy, Debug)]
@@ -110,10 +115,11 @@ impl Reconcile for ReplicaSets {
         }
         let status = replicaset::status(&observed, &outcome.reported);
         let waits = self.tell_status(set, &outcome, status).await?;
-        match outcome.error {
-            Some(error) => Err(error.into()),
-            None => Ok(earliest(after(plan.requeue_after), waits)),
+        if let Some(error) = outcome.error {
+            return Err(error.into());
         }
+        let again = earliest(after(plan.requeue_after), waits);
+        Ok(earliest(again, outcome.missed.then_some(MISSED)))
     }
 
     fn retry_after(&self, error: &SyncError) -> Option<Duration> {
@@ -139,6 +145,8 @@ impl fmt::Display for Words<'_> {
 struct Executed {
     reported: Outcome,
     error: Option<WriteError>,
+    /// Whether a pod that was to be deleted was not there.
+    missed: bool,
 }
 
 impl ReplicaSets {
@@ -184,6 +192,7 @@ impl ReplicaSets {
         let owner = self.owner(set);
         let mut reported = Outcome::default();
         let mut error = None;
+        let mut missed = false;
         let mut may_adopt = false;
         for action in actions {
             let failed = match action {
@@ -217,7 +226,9 @@ impl ReplicaSets {
                 }
                 Action::Delete { pods } => {
                     still_wanted(&set.metadata, &self.live(set).await?)?;
+                    let asked = pods.len();
                     let (deleted, failed) = self.delete_pods(set, &owner, regarding, pods).await;
+                    missed |= failed.is_none() && deleted < asked;
                     reported.deleted += deleted;
                     failed.map(|error| (FailureReason::FailedDelete, error))
                 }
@@ -235,7 +246,11 @@ impl ReplicaSets {
                 break;
             }
         }
-        Ok(Executed { reported, error })
+        Ok(Executed {
+            reported,
+            error,
+            missed,
+        })
     }
 
     /// Creates the pods in growing batches; the first failing batch is the last.
@@ -293,9 +308,9 @@ impl ReplicaSets {
             {
                 Ok(()) => {
                     self.announcer.pod(regarding, Deed::Deleted, &pod.name);
-                    Ok(())
+                    Ok(true)
                 }
-                Err(error) if error.is_not_found() => Ok(()),
+                Err(error) if error.is_not_found() => Ok(false),
                 Err(error) => {
                     let told = format!("Error deleting: {}", error.message());
                     self.announcer
@@ -305,7 +320,8 @@ impl ReplicaSets {
             }
         })
         .await;
-        (done.len(), error)
+        // One that was not there is as good as deleted by somebody else: no deed of this sync.
+        (done.into_iter().filter(|deleted| *deleted).count(), error)
     }
 
     /// Writes the status, unless it waits for more; then the answer is how long.
@@ -406,40 +422,9 @@ fn pod_target<'a>(set: &'a ReplicaSet, name: &'a str) -> Target<'a> {
     }
 }
 
-/// The patch from the set's status to `new`.
-///
-/// It rests on the status that was observed, and not on the spec: a Deployment resizes the set
-/// at any time, and `observedGeneration` says which spec a status is about. So a status that is
-/// sent late, by a process that led before, does not replace a later one.
-fn status_operations(set: &ReplicaSet, new: &ReplicaSetStatus) -> Operations {
-    let fields = |status: &ReplicaSetStatus| match json!(status) {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    let mut operations =
-        Operations::on(&set.metadata.uid).test(&["status", "replicas"], set.status.replicas);
-    if set.status.observed_generation != 0 {
-        // The built-in kinds leave it out as long as it is 0.
-        let known = set.status.observed_generation;
-        operations = operations.test(&["status", "observedGeneration"], known);
-    }
-    let old = fields(&set.status);
-    let new = fields(new);
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        operations = operations.remove(&["status", key]);
-    }
-    for (key, value) in new {
-        if old.get(&key) != Some(&value) {
-            operations = operations.set(&["status", &key], value);
-        }
-    }
-    operations
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ironkeel_plan::workload::Condition;
 
     #[test]
     fn a_set_that_loses_pods_is_asked_and_one_that_grows_is_not() {
@@ -454,41 +439,5 @@ mod tests {
         set.status.replicas = 3;
         set.metadata.generation = 3;
         assert!(!was_complete(&set), "it was resized");
-    }
-
-    #[test]
-    fn a_status_is_written_on_the_status_that_was_observed() {
-        let mut set = ReplicaSet::default();
-        set.metadata.uid = "u".into();
-        let first = ReplicaSetStatus {
-            replicas: 3,
-            terminating_replicas: Some(0),
-            observed_generation: 1,
-            conditions: vec![Condition::default()],
-            ..ReplicaSetStatus::default()
-        };
-        let text = json!(status_operations(&set, &first)).to_string();
-        assert!(
-            !text.contains(r#""/status/observedGeneration","value":0"#),
-            "{text}"
-        );
-        set.status = first;
-        let then = ReplicaSetStatus {
-            replicas: 5,
-            terminating_replicas: Some(0),
-            observed_generation: 2,
-            ..ReplicaSetStatus::default()
-        };
-        assert_eq!(
-            json!(status_operations(&set, &then)),
-            json!([
-                { "op": "test", "path": "/metadata/uid", "value": "u" },
-                { "op": "test", "path": "/status/replicas", "value": 3 },
-                { "op": "test", "path": "/status/observedGeneration", "value": 1 },
-                { "op": "remove", "path": "/status/conditions" },
-                { "op": "add", "path": "/status/observedGeneration", "value": 2 },
-                { "op": "add", "path": "/status/replicas", "value": 5 },
-            ])
-        );
     }
 }

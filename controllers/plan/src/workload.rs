@@ -3,8 +3,12 @@
 //! The same types serve the built-in kinds and ours: nothing here knows the API group.
 //! A ReplicationController is read as a ReplicaSet whose selector is a plain map.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::meta::{Meta, Stored};
 use crate::selector::LabelSelector;
@@ -74,8 +78,11 @@ pub struct ReplicaSetSpec {
 
 /// `status` of a ReplicaSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(remote = "Self", rename_all = "camelCase", default)]
 pub struct ReplicaSetStatus {
+    /// The whole status as it was served.
+    #[serde(skip)]
+    pub served: Served,
     /// Pods that are not terminating and not finished.
     pub replicas: i32,
     /// Of these, pods with every label of the template.
@@ -95,6 +102,35 @@ pub struct ReplicaSetStatus {
     /// The selector as text, for the scale subresource of our own kinds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+}
+
+/// What an API server served, beside the fields that are read of it: a write can rest on exactly this.
+///
+/// Two are always equal, so that whoever compares what was read compares nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Served(pub Option<Arc<Value>>);
+
+impl PartialEq for Served {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Served {}
+
+impl<'de> Deserialize<'de> for ReplicaSetStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let served = Value::deserialize(deserializer)?;
+        let mut status = Self::deserialize(&served).map_err(D::Error::custom)?;
+        status.served = Served(Some(Arc::new(served)));
+        Ok(status)
+    }
+}
+
+impl Serialize for ReplicaSetStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
 }
 
 /// `spec` of a Deployment.

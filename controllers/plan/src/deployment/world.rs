@@ -146,15 +146,29 @@ impl World {
         self.sets.values().map(size).sum()
     }
 
-    /// Pods that serve, and still will when every ReplicaSet has the size that its spec says.
-    fn lasting_available(&self) -> i32 {
-        let serves = |set: &ReplicaSet| {
-            let own = |pod: &&Pod| *pod.controller.as_ref().unwrap().uid == *set.metadata.uid;
-            let pods = self.pods.values().filter(own);
-            pods.filter(|pod| pod.is_active() && pod.is_available(0, self.now))
-                .count() as i32
+    /// The names of the pods that are available: ready for as long as their set asks for.
+    fn available_pods(&self) -> BTreeSet<String> {
+        let is_available = |pod: &Pod| {
+            let controller = pod.controller.as_ref().unwrap();
+            let mut sets = self.sets.values();
+            let set = sets.find(|set| *set.metadata.uid == *controller.uid);
+            set.is_some_and(|set| {
+                pod.is_active() && pod.is_available(set.spec.min_ready_seconds, self.now)
+            })
         };
-        let left = |set: &ReplicaSet| serves(set).min(size(set));
+        let pods = self.pods.iter().filter(|(_, pod)| is_available(pod));
+        pods.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How many of these pods stay when every ReplicaSet has the size that its spec says.
+    fn lasting(&self, available: &BTreeSet<String>) -> i32 {
+        let left = |set: &ReplicaSet| {
+            let pods = self.pods.iter().filter(|(name, pod)| {
+                available.contains(*name)
+                    && *pod.controller.as_ref().unwrap().uid == *set.metadata.uid
+            });
+            (pods.count() as i32).min(size(set))
+        };
         self.sets.values().map(left).sum()
     }
 
@@ -190,7 +204,9 @@ impl World {
         let plan = plan(&observed);
         self.check_order_does_not_matter(&scene, &plan);
         let bound = (self.replicas() + self.bounds().surge).max(self.total_size());
-        let before = self.lasting_available();
+        // A plan may change what counts as available; what was must not go for it.
+        let available = self.available_pods();
+        let before = self.lasting(&available);
         let rolls = !self.is_recreate() && !self.is_scaling() && !self.deployment.spec.paused;
         let count = steps.unwrap_or(usize::MAX);
         for action in plan.actions.iter().take(count) {
@@ -205,7 +221,7 @@ impl World {
         }
         if rolls {
             let least = (self.replicas() - self.bounds().unavailable).min(before);
-            let left = self.lasting_available();
+            let left = self.lasting(&available);
             assert!(left >= least, "{left} available, {least} needed: {plan:?}");
         }
         if steps.is_some() {
