@@ -19,6 +19,9 @@ pub struct Rules {
     pub view_age: Option<SignedDuration>,
     /// The longest time from a read of the API server itself to the commit of the writes that rest on it.
     pub in_flight: SignedDuration,
+    /// The longest time from a live read of an owner to the last of the adoptions that rest on it, which come one after the
+    /// other.
+    pub adopting: SignedDuration,
     /// How long a process may write after its last renewal of the lease.
     pub renew_deadline: SignedDuration,
     /// Whether a process may end, or a request of it fail, so that a part of a decision is never carried out.
@@ -30,6 +33,7 @@ impl Default for Rules {
         Self {
             view_age: None,
             in_flight: SignedDuration::from_secs(60),
+            adopting: SignedDuration::from_secs(60),
             renew_deadline: SignedDuration::from_secs(10),
             requests_fail: true,
         }

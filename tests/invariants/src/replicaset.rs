@@ -98,7 +98,7 @@ fn judge_delete(
     pod: &Pod,
     findings: &mut Findings,
 ) {
-    let live = world.live_horizon(rules);
+    let live = world.live_horizon(rules.in_flight);
     let fewest = set
         .specs
         .since(live)

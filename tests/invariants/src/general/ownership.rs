@@ -204,7 +204,7 @@ fn judge_adoption(
         );
         return;
     }
-    let live = world.live_horizon(rules);
+    let live = world.live_horizon(rules.adopting);
     let ended = |gone: Option<Moment>| gone.is_some_and(|gone| live.covers(gone));
     let is_over = match step.change {
         Change::Pod(..) => world
@@ -229,7 +229,7 @@ fn judge_adoption(
                 "{name} is adopted by {} {}, which was being deleted or gone for longer than {:.1} s",
                 owner.kind,
                 owner.name,
-                rules.in_flight.as_secs_f64()
+                rules.adopting.as_secs_f64()
             ),
         );
     }

@@ -30,6 +30,7 @@ impl History {
     pub(super) fn new() -> Self {
         Self::with(Rules {
             in_flight: SignedDuration::from_secs(1),
+            adopting: SignedDuration::from_secs(1),
             ..Rules::default()
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{DeploymentState, Horizon, Limits, SetSpec, SetState, Uid, World};
 use crate::Rules;
@@ -34,12 +34,12 @@ impl World {
         }
     }
 
-    /// As [`Self::horizon`] for what was read from the API server itself right before the write.
-    pub(crate) fn live_horizon(&self, rules: &Rules) -> Horizon {
+    /// As [`Self::horizon`] for what was read from the API server itself, `age` ago at most.
+    pub(crate) fn live_horizon(&self, age: SignedDuration) -> Horizon {
         let now = self.now.map_or(Timestamp::UNIX_EPOCH, |moment| moment.at);
         Horizon {
             version: 0,
-            at: now.checked_sub(rules.in_flight).ok(),
+            at: now.checked_sub(age).ok(),
         }
     }
 

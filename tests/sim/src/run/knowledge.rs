@@ -12,17 +12,22 @@ use crate::fault::{FaultPlan, What};
 const CALM: Duration = Duration::from_secs(2);
 /// What a small fault adds: a request that is tried again, a watch that is opened again.
 const ORDINARY: Duration = Duration::from_secs(5);
-/// From a live read to the last write that rests on it, without any fault.
-const PROMPT: Duration = Duration::from_secs(2);
+/// From a live read to the last write that rests on it, without any fault: an answer and a request.
+const PROMPT: Duration = Duration::from_millis(25);
+/// The same where one of several processes may run ahead of the others.
+const PROMPT_OF_MANY: Duration = Duration::from_secs(2);
+/// From a live read to the last adoption that rests on it, which come one after the other.
+const ADOPTING: Duration = Duration::from_secs(2);
 /// A request that nobody answers is given up, the object is looked for, and the plan goes on.
 const UNANSWERED: Duration = Duration::from_secs(45);
 /// A watch whose connection is dead is noticed and opened again.
 const DEAD_WATCH: Duration = Duration::from_mins(3);
 
-/// What the invariants may take for known under `plan`.
-pub(super) fn rules(plan: &FaultPlan) -> Rules {
+/// What the invariants may take for known by so many replicas of the manager under `plan`.
+pub(super) fn rules(plan: &FaultPlan, managers: u32) -> Rules {
     let mut view_age = Some(CALM);
-    let mut in_flight = PROMPT;
+    let mut frozen = Duration::ZERO;
+    let prompt = if managers > 1 { PROMPT_OF_MANY } else { PROMPT };
     for fault in &plan.faults {
         let (late, unknown) = match fault.what {
             // A new process lists; the others see what they saw.
@@ -43,12 +48,13 @@ pub(super) fn rules(plan: &FaultPlan) -> Rules {
         view_age = view_age.filter(|_| !unknown).map(|age| age + late);
         // What was sent waits for the process to run on; everything else is lost or in time.
         if let What::Freeze { pause, .. } = fault.what {
-            in_flight += pause;
+            frozen += pause;
         }
     }
     Rules {
         view_age: view_age.map(signed),
-        in_flight: signed(in_flight),
+        in_flight: signed(prompt + frozen),
+        adopting: signed(ADOPTING + frozen),
         requests_fail: plan.faults.iter().any(|fault| loses_requests(fault.what)),
         ..Rules::default()
     }
@@ -80,8 +86,8 @@ mod tests {
 
     #[test]
     fn what_delays_a_view_or_a_write_is_counted() {
-        let of = |what| rules(&FaultPlan::one(Point::Event(1), what));
-        let calm = rules(&FaultPlan::default());
+        let of = |what| rules(&FaultPlan::one(Point::Event(1), what), 1);
+        let calm = rules(&FaultPlan::default(), 1);
         assert!(!calm.requests_fail);
         assert_eq!(calm.view_age, Some(signed(CALM)));
         let delay = Duration::from_secs(30);

@@ -137,7 +137,7 @@ impl<'a> World<'a> {
             opened_streams: 0,
             commits,
             history,
-            checker: Checker::new(knowledge::rules(&config.plan)),
+            checker: Checker::new(knowledge::rules(&config.plan, story.managers)),
             conduct: Conduct::default(),
             user,
             kubelet,
