@@ -320,7 +320,7 @@ fn judge_acted(
         .iter()
         .filter(|set| set.object.spec.template.same_pods(&spec.template))
         .collect();
-    // A scaling comes first, and the template in the sync after it.
+    // A scaling comes first, with a share of the surge for each set that has pods; the template is for the sync after it.
     let is_scaling = match (state.specs.start(), state.retargeted) {
         (Some(start), Some(at)) => at.version > start.version,
         _ => false,
@@ -341,7 +341,7 @@ fn judge_acted(
         .all(|set| set.uid == new.uid || crate::world::size(&set.object) == 0);
     let sized = crate::world::size(&new.object);
     let ours = owned.iter().all(|set| set.resized_by_others.is_none());
-    if alone && ours && spec.replacement.is_none() && sized != spec.replicas {
+    if alone && ours && !is_scaling && spec.replacement.is_none() && sized != spec.replicas {
         findings.add(
             "G5-acted",
             format!(
