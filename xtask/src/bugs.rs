@@ -103,7 +103,7 @@ fn look_for(bug: &Bug, scratch: &Scratch, control: &Path, seeds: u64, log: &Path
     let program = scratch.with(bug, |scratch| scratch.build(log))?;
     let started = Instant::now();
     let mut found = None;
-    for round in rounds(seeds) {
+    for round in rounds(&bug.likely, seeds) {
         let mut sim = shell::command(&program);
         sim.args(["--no-shrink"]).args(&round);
         let mut output = Vec::new();
@@ -142,27 +142,24 @@ fn is_clean(control: &Path, found: &Found, log: &Path) -> Result<bool> {
     Ok(shell::run_logged(sim, log, &mut |_| {})?.status.success())
 }
 
-/// Arguments of the runs, a few seeds of everything first: most bugs are found by the first seeds of some scenario.
-fn rounds(seeds: u64) -> Vec<Vec<String>> {
+/// Arguments of the runs: first the scenarios in which the bug is likely to show, a few seeds before many; then everything.
+fn rounds(likely: &str, seeds: u64) -> Vec<Vec<String>> {
     let mut rounds = Vec::new();
-    let mut from = 1;
-    let mut upto = 1;
-    while from <= seeds {
-        upto = (upto * 10).min(seeds);
-        rounds.push(vec![
-            "--from".to_owned(),
-            from.to_string(),
-            "--seeds".to_owned(),
-            (upto + 1 - from).to_string(),
-        ]);
-        from = upto + 1;
+    for scenarios in [likely, "all"] {
+        let mut from = 1;
+        let mut upto = 1;
+        while from <= seeds {
+            upto = (upto * 10).min(seeds);
+            let count = upto + 1 - from;
+            rounds.push(format!(
+                "--scenario {scenarios} --from {from} --seeds {count}"
+            ));
+            from = upto + 1;
+        }
     }
-    rounds.push(vec![
-        "--every-step".to_owned(),
-        "--seeds".to_owned(),
-        SEEDS_OF_STEPS.to_string(),
-    ]);
-    rounds
+    rounds.push(format!("--every-step --seeds {SEEDS_OF_STEPS}"));
+    let words = |round: &String| round.split(' ').map(str::to_owned).collect();
+    rounds.iter().map(words).collect()
 }
 
 fn rounded(time: Duration) -> f64 {
@@ -174,19 +171,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_seeds_come_before_many() {
-        let shown =
-            |seeds| -> Vec<String> { rounds(seeds).iter().map(|round| round.join(" ")).collect() };
+    fn few_seeds_of_likely_scenarios_come_first() {
+        let shown: Vec<String> = rounds("create,scale", 50)
+            .iter()
+            .map(|round| round.join(" "))
+            .collect();
         assert_eq!(
-            shown(1_000),
+            shown,
             [
-                "--from 1 --seeds 10",
-                "--from 11 --seeds 90",
-                "--from 101 --seeds 900",
+                "--scenario create,scale --from 1 --seeds 10",
+                "--scenario create,scale --from 11 --seeds 40",
+                "--scenario all --from 1 --seeds 10",
+                "--scenario all --from 11 --seeds 40",
                 "--every-step --seeds 1"
             ]
         );
-        assert_eq!(shown(5), ["--from 1 --seeds 5", "--every-step --seeds 1"]);
     }
 
     #[test]
@@ -196,6 +195,7 @@ mod tests {
                 name: "a".into(),
                 broken: String::new(),
                 finder: String::new(),
+                likely: String::new(),
                 path: "a.patch".into(),
             }]
         };

@@ -20,6 +20,8 @@ pub(super) struct Bug {
     pub(super) broken: String,
     /// The rules that are to find it.
     pub(super) finder: String,
+    /// Scenarios in which it is likely to show, as the simulator takes them.
+    pub(super) likely: String,
     /// The patch.
     pub(super) path: PathBuf,
 }
@@ -40,6 +42,7 @@ impl Bug {
                 .unwrap_or_default(),
             broken: line("# Broken:")?,
             finder: line("# Found by:")?,
+            likely: line("# Likely in:")?,
             path,
         })
     }
