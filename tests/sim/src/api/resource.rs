@@ -1,6 +1,6 @@
 //! The resources that the model serves, and in what they differ.
 //!
-//! Another kind is another line of [`STRATEGIES`], and where it has any, its defaults and its validation.
+//! Another kind is another line of `STRATEGIES`, and where it has any, its defaults and its validation.
 
 use ironkeel_runtime::resource::{
     DEPLOYMENTS, NATIVE_DEPLOYMENTS, NATIVE_REPLICA_SETS, PODS, REPLICA_SETS,

@@ -1,8 +1,8 @@
 //! The scheduler and the kubelets, as far as controllers can tell them apart from nothing.
 //!
-//! Each pod gets a [`course::Course`] when it is first seen: how long it takes to be bound, to start, to become ready and
+//! Each pod gets a `course::Course` when it is first seen: how long it takes to be bound, to start, to become ready and
 //! to end, and what goes wrong with it. What to do next with a pod follows from the pod as it is stored, its course and
-//! the time ([`course::next`], pure); this file only looks and writes.
+//! the time (`course::next`, pure); this file only looks and writes.
 
 mod course;
 mod status;

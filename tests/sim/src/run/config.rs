@@ -79,7 +79,7 @@ impl RunConfig {
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Rules that were broken, in order. Those of commits are `ironkeel-invariants`', the others [`rules`](super::rules)'.
+    /// Rules that were broken, in order. Those of commits are `ironkeel-invariants`', the others `rules`'.
     pub violations: Vec<Violation>,
     /// What happened; empty unless it was asked for.
     pub history: Vec<Entry>,
