@@ -75,8 +75,9 @@ enum Stage {
 impl Stage {
     const QUICK: [Self; 4] = [Self::Fmt, Self::Tidy, Self::Clippy, Self::Unit];
 
-    /// Stages that run only when `--only` names them: they look for bugs that nobody knows of, and find some.
-    const ON_REQUEST: [Self; 2] = [Self::Sim, Self::Crash];
+    /// Stages that run only when `--only` names them: they look for bugs that nobody knows of, and find some; and the race,
+    /// whose smoke has not passed as a whole yet.
+    const ON_REQUEST: [Self; 3] = [Self::Sim, Self::Crash, Self::Bench];
 
     const fn needs_cluster(self) -> bool {
         matches!(
