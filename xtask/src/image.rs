@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ironkeel_testbed::{Image, Outcome, Progress, packages};
+use ironkeel_testbed::{Image, packages};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::progress::Screen;
 use crate::release::hex;
-use crate::{shell, workspace};
+use crate::{program, shell, workspace};
 
 /// The program that the image holds.
 const PROGRAM: &str = "ironkeel-controller-manager";
@@ -118,24 +118,12 @@ fn build_program(log: &Path, screen: &Screen) -> Result<PathBuf> {
         &triple,
     ]);
     cargo.env(format!("CC_{}", triple.replace('-', "_")), "musl-gcc");
-    let step = format!("build {PROGRAM}, release, static");
-    screen.start(&step, None);
-    let mut compiled = 0;
-    let result = shell::run(cargo, log, &mut |line| {
-        if let Some(crate_name) = line.trim_start().strip_prefix("Compiling ") {
-            compiled += 1;
-            screen.advance(&step, compiled, crate_name);
-        }
-    });
-    screen.finish(
-        &step,
-        match &result {
-            Ok(()) if compiled == 0 => Outcome::Unchanged,
-            Ok(()) => Outcome::Done,
-            Err(_) => Outcome::Failed,
-        },
-    );
-    result?;
+    program::compile(
+        cargo,
+        &format!("build {PROGRAM}, release, static"),
+        log,
+        screen,
+    )?;
     Ok(workspace::target()
         .join(triple)
         .join("release")

@@ -11,6 +11,7 @@ mod crash;
 mod examples;
 mod generate;
 mod image;
+mod program;
 mod progress;
 mod release;
 mod shell;
@@ -83,7 +84,7 @@ enum Command {
     ///
     /// Deterministic: a finding names its seed and prints the smallest history that shows it. `--help` behind it names the
     /// flags of the simulator.
-    Sim(sim::Flags),
+    Sim(program::Arguments),
     /// Put deliberate bugs into a copy of the product and check that the simulator finds each
     ///
     /// The bugs are the patches in tests/sim/bugs. Ends with a table; exits 1 if one is not found.
@@ -92,7 +93,7 @@ enum Command {
     ///
     /// Every k of a create, a rolling update and a delete, with every fault of a proxy between the two; the same for
     /// kube-controller-manager as the control. `--help` behind it names the flags of the campaign. Reports lie in target/crash.
-    Crash(crash::Flags),
+    Crash(program::Arguments),
     /// Run upstream's unmodified e2e.test against the cluster that is up
     ///
     /// In native mode kube-controller-manager runs without its deployment, replicaset and replicationcontroller loops,
@@ -103,7 +104,7 @@ enum Command {
     ///
     /// `cargo xtask bench --help` names the flags. --check exits 1 and names each bar that is missed.
     #[command(disable_help_flag = true)]
-    Bench(bench::Flags),
+    Bench(program::Arguments),
     /// Check the house rules that no compiler checks
     Tidy,
 }
