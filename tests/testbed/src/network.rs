@@ -125,9 +125,7 @@ pub(crate) fn ensure_node(number: u8, first: u32, nodes: u8) -> Result<Outcome> 
     let connected =
         link_exists(&link) && run::output(inside().args(["link", "show", "eth0"])).is_ok();
     if !connected {
-        if link_exists(&link) {
-            run::output(ip().args(["link", "delete", &link]))?;
-        }
+        remove_link(&link)?;
         let first = first.to_string();
         run::output(ip().args([
             "link", "add", &link, "type", "veth", "peer", "name", "eth0", "netns", &first,
@@ -168,19 +166,25 @@ pub(crate) fn ensure_node(number: u8, first: u32, nodes: u8) -> Result<Outcome> 
 
 /// Removes a node's cable. Its route goes with the namespace's address, and otherwise with the bridge.
 pub(crate) fn remove_node(number: u8) -> Result<()> {
-    let link = node_link(number);
-    if link_exists(&link) {
-        run::output(ip().args(["link", "delete", &link]))?;
-    }
+    remove_link(&node_link(number))?;
     // Gone already where the bridge is.
     let _ = run::output(ip().args(["route", "delete", &pod_range(number)]));
     Ok(())
 }
 
+/// Removes a link, unless there is none.
+fn remove_link(link: &str) -> Result<()> {
+    match run::output(ip().args(["link", "delete", link])) {
+        // The kernel removes a cable by itself a moment after the namespace at its other end: it may have been first.
+        Err(error) if link_exists(link) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Removes all of it and says what stayed.
 pub(crate) fn remove() -> Vec<String> {
     let mut left = Vec::new();
-    let mut keep = |what: &str, result: Result<String>| {
+    let mut keep = |what: &str, result: Result<()>| {
         if let Err(error) = result {
             left.push(format!("{what}: {error:#}"));
         }
@@ -189,10 +193,7 @@ pub(crate) fn remove() -> Vec<String> {
     let cables_gone = || Ok(our_links().iter().all(|link| link == BRIDGE).then_some(()));
     let _ = wait::until(CABLE_LIMIT, "the end of the cables", cables_gone);
     for link in our_links() {
-        keep(
-            &format!("link {link}"),
-            run::output(ip().args(["link", "delete", &link])),
-        );
+        keep(&format!("link {link}"), remove_link(&link));
     }
     if run::output(nft().args(["list", "table", "inet", TABLE])).is_ok() {
         keep(
