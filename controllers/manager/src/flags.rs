@@ -142,13 +142,13 @@ pub struct ElectionFlags {
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
     /// How long a lease holds without being renewed.
-    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "6s", value_parser = duration)]
     pub leader_elect_lease_duration: Duration,
     /// How long the leader tries to renew before it gives up.
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "4s", value_parser = duration)]
     pub leader_elect_renew_deadline: Duration,
     /// How long to wait between tries.
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     pub leader_elect_retry_period: Duration,
     /// Name of the lease.
     #[arg(
@@ -329,18 +329,17 @@ mod tests {
                 .leader_elect
         );
         assert!(parse(&["--leader-elect"]).unwrap().election.leader_elect);
-        let error = parse(&["--leader-elect-lease-duration=5s"]).unwrap_err();
+        let error = parse(&["--leader-elect-lease-duration=3s"]).unwrap_err();
         assert!(
-            error.contains("--leader-elect-lease-duration")
-                && error.contains("renew deadline, 10s"),
+            error.contains("--leader-elect-lease-duration") && error.contains("renew deadline, 4s"),
             "{error}"
         );
-        let error = parse(&["--leader-elect-retry-period=9s"]).unwrap_err();
+        let error = parse(&["--leader-elect-retry-period=3500ms"]).unwrap_err();
         assert!(
-            error.contains("--leader-elect-retry-period") && error.contains("retry period, 10.8s"),
+            error.contains("--leader-elect-retry-period") && error.contains("retry period, 4.2s"),
             "{error}"
         );
-        assert!(parse(&["--leader-elect=false", "--leader-elect-lease-duration=5s"]).is_ok());
+        assert!(parse(&["--leader-elect=false", "--leader-elect-lease-duration=3s"]).is_ok());
         let error = parse(&["--leader-elect-retry-period=fast"]).unwrap_err();
         assert!(error.contains("not a duration"), "{error}");
     }

@@ -198,7 +198,7 @@ pub(crate) fn remove() -> Vec<String> {
     if run::output(nft().args(["list", "table", "inet", TABLE])).is_ok() {
         keep(
             "nft table ironkeel",
-            run::output(nft().args(["delete", "table", "inet", TABLE])),
+            run::output(nft().args(["delete", "table", "inet", TABLE])).map(drop),
         );
     }
     for iptables in dropping_iptables() {
@@ -216,7 +216,8 @@ pub(crate) fn remove() -> Vec<String> {
                         Command::new(iptables)
                             .args(["-D"])
                             .args(forward_rule(direction)),
-                    ),
+                    )
+                    .map(drop),
                 );
             }
         }

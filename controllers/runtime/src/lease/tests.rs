@@ -27,6 +27,16 @@ struct State {
     lines: Vec<String>,
 }
 
+/// Of round periods, whatever the defaults are.
+fn settings(identity: &str) -> LeaseSettings {
+    LeaseSettings {
+        lease_duration: Duration::from_secs(15),
+        renew_deadline: Duration::from_secs(10),
+        retry_period: Duration::from_secs(2),
+        ..LeaseSettings::new("kube-system", "ironkeel", identity)
+    }
+}
+
 impl Api {
     fn client(&self) -> Client {
         let api = self.clone();
@@ -94,7 +104,7 @@ impl Api {
         let origin: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         Candidate::new(
             self.client(),
-            LeaseSettings::new("kube-system", "ironkeel", identity),
+            settings(identity),
             Clock::starting_at(origin),
             7,
             LeaseMetrics::default(),
@@ -361,7 +371,11 @@ fn without_election_the_token_is_always_valid() {
 
 #[test]
 fn settings_are_checked_by_upstreams_rules() {
-    let good = LeaseSettings::new("kube-system", "ironkeel", "a");
+    assert_eq!(
+        LeaseSettings::new("kube-system", "ironkeel", "a").validate(),
+        Ok(())
+    );
+    let good = settings("a");
     assert_eq!(good.validate(), Ok(()));
     let seconds = Duration::from_secs;
     for (settings, expected) in [

@@ -29,7 +29,7 @@ pub struct Sizes {
     pub growth_crd: u32,
     /// P12: pods of the one ReplicaSet.
     pub fail_over: u32,
-    /// P12: times of leader election.
+    /// P12: the periods of leader election.
     pub election: Election,
     /// Pods that the raw client makes as a probe.
     pub probe: u32,
@@ -64,11 +64,7 @@ impl Sizes {
             growth,
             growth_crd: scaled(20_000).min(largest),
             fail_over: scaled(5_000),
-            election: Election {
-                lease: Duration::from_secs(15),
-                renew: Duration::from_secs(10),
-                retry: Duration::from_secs(2),
-            },
+            election: Election::Defaults,
             probe: scaled(2_000),
             warm_up: scaled(5_000),
             limit: Duration::from_mins(5),
@@ -89,7 +85,7 @@ impl Sizes {
             growth: vec![60, 240],
             growth_crd: 240,
             fail_over: 600,
-            election: Election {
+            election: Election::Periods {
                 lease: Duration::from_secs(3),
                 renew: Duration::from_secs(2),
                 retry: Duration::from_millis(500),

@@ -70,26 +70,37 @@ impl Subject {
     }
 }
 
-/// Times of leader election.
+/// The periods of leader election.
 #[derive(Clone, Copy, Debug)]
-pub struct Election {
-    /// How long a lease holds without being renewed.
-    pub lease: Duration,
-    /// How long the leader tries to renew.
-    pub renew: Duration,
-    /// The pause between tries.
-    pub retry: Duration,
+pub enum Election {
+    /// What each side runs with where nobody sets anything.
+    Defaults,
+    /// The same on both sides.
+    Periods {
+        /// How long a lease holds without being renewed.
+        lease: Duration,
+        /// How long the leader tries to renew.
+        renew: Duration,
+        /// The pause between tries.
+        retry: Duration,
+    },
 }
 
 impl Election {
-    fn flags(self) -> [String; 4] {
+    fn flags(self) -> Vec<String> {
         let flag = |name: &str, value: Duration| format!("--{name}={}ms", value.as_millis());
-        [
-            "--leader-elect=true".to_owned(),
-            flag("leader-elect-lease-duration", self.lease),
-            flag("leader-elect-renew-deadline", self.renew),
-            flag("leader-elect-retry-period", self.retry),
-        ]
+        let mut flags = vec!["--leader-elect=true".to_owned()];
+        if let Self::Periods {
+            lease,
+            renew,
+            retry,
+        } = self
+        {
+            flags.push(flag("leader-elect-lease-duration", lease));
+            flags.push(flag("leader-elect-renew-deadline", renew));
+            flags.push(flag("leader-elect-retry-period", retry));
+        }
+        flags
     }
 }
 
@@ -224,7 +235,7 @@ fn ours(
 
 fn upstream(cluster: &Cluster, subject: Subject, election: Option<Election>) -> Result<Command> {
     let mut flags: Vec<String> = match election {
-        Some(election) => election.flags().to_vec(),
+        Some(election) => election.flags(),
         None => vec!["--leader-elect=false".to_owned()],
     };
     if subject == Subject::Upstream {
