@@ -15,6 +15,7 @@ use ironkeel_runtime::metrics::Metrics;
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::{LogFormat, RunFlags};
@@ -113,7 +114,7 @@ impl Process {
         let flags = &self.flags;
         if !flags.election.leader_elect {
             wiring
-                .run_controllers(&Leader::without_election(), stop)
+                .run_controllers(&Leader::without_election(), None, stop)
                 .await;
             return Ok(());
         }
@@ -140,6 +141,7 @@ impl Process {
             return Ok(());
         };
         let leader = tenure.leader();
+        let current_at = tenure.succeeds_another().then(Instant::now);
         let drained = CancellationToken::new();
         // On a task of its own: renewing must not wait for anything that the controllers do.
         let mut holding = tokio::spawn({
@@ -150,7 +152,7 @@ impl Process {
             biased;
             // A lost lease ends the process at once: no write may follow it.
             end = &mut holding => end,
-            () = wiring.run_controllers(&leader, stop) => {
+            () = wiring.run_controllers(&leader, current_at, stop) => {
                 drained.cancel();
                 holding.await
             }

@@ -32,8 +32,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-/// How long a record holds its owner back; upstream's expectations expire after the same time.
-pub const LIMIT: Duration = Duration::from_mins(5);
+/// How long the watches may owe an own write until the resource is listed anew.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// The object on whose behalf something is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,6 @@ pub enum Readiness {
     Waiting {
         /// What is missing, for logs.
         what: String,
-        /// The barrier gives up, and wakes the owner, after this long.
-        limit: Duration,
     },
 }
 
@@ -78,11 +76,13 @@ pub struct Barrier {
 struct Inner {
     state: Mutex<State>,
     wakes: Mutex<BTreeMap<Resource, Vec<Wake>>>,
+    lists: Mutex<BTreeMap<Resource, AskForList>>,
     skips: Family<OwnerLabels, Counter>,
-    expired: Counter,
+    overdue: Counter,
 }
 
 type Wake = Arc<dyn Fn(Key) + Send + Sync>;
+type AskForList = Arc<dyn Fn() + Send + Sync>;
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,26 +94,27 @@ impl fmt::Debug for Barrier {
 }
 
 impl Barrier {
-    /// An empty barrier; registers `stale_sync_skips_total` and `ironkeel_barrier_expired_total`.
+    /// An empty barrier; registers `stale_sync_skips_total` and `ironkeel_barrier_overdue_total`.
     pub fn register(registry: &mut Registry) -> Self {
         let skips = Family::<OwnerLabels, Counter>::default();
-        let expired = Counter::default();
+        let overdue = Counter::default();
         registry.register(
             "stale_sync_skips",
             "Syncs skipped because a store did not show the controller's own writes yet",
             skips.clone(),
         );
         registry.register(
-            "ironkeel_barrier_expired",
-            "Owners released because an own write was not observed within the limit",
-            expired.clone(),
+            "ironkeel_barrier_overdue",
+            "New lists asked for because a watch did not show an own write in time",
+            overdue.clone(),
         );
         Self {
             inner: Arc::new(Inner {
                 state: Mutex::default(),
                 wakes: Mutex::default(),
+                lists: Mutex::default(),
                 skips,
-                expired,
+                overdue,
             }),
         }
     }
@@ -124,6 +125,13 @@ impl Barrier {
     pub fn on_ready(&self, resource: Resource, wake: impl Fn(Key) + Send + Sync + 'static) {
         let mut wakes = self.inner.wakes.lock();
         wakes.entry(resource).or_default().push(Arc::new(wake));
+    }
+
+    /// `ask` has `resource` listed anew, and [`listed`](Self::listed) told of it.
+    ///
+    /// It is called outside of the barrier's locks and must not block.
+    pub fn on_overdue(&self, resource: Resource, ask: impl Fn() + Send + Sync + 'static) {
+        self.inner.lists.lock().insert(resource, Arc::new(ask));
     }
 
     /// A write for `owner` succeeded, and its response carried this version of `resource`.
@@ -139,8 +147,8 @@ impl Barrier {
 
     /// A delete for `owner` is about to be sent, or was answered.
     ///
-    /// Either order with the watch event is right; before sending is better, because then
-    /// nothing can be missed. After an answer that leaves open whether the delete was done,
+    /// Either order with the watch event is right. Tell both: before, because the event may come
+    /// first; after, because a list that was made meanwhile may show the object. After an answer that leaves open whether the delete was done,
     /// read the object live and call [`failed_delete`](Self::failed_delete) if it stands.
     pub fn deleting(&self, owner: &Owner, resource: Resource, object_uid: &str) {
         self.change(|state, now| {
@@ -157,22 +165,13 @@ impl Barrier {
 
     /// May the owner be synced?
     ///
-    /// A refusal is counted, and remembered so that the owner is woken. A record older than
-    /// [`LIMIT`] is given up with a warning: the cache may be stale, but standing still for
-    /// ever is worse (openkruise/kruise#1765 stood for days).
+    /// A refusal is counted, and remembered so that the owner is woken.
     pub fn check(&self, owner_uid: &str) -> Readiness {
-        let now = Instant::now();
         let mut state = self.inner.state.lock();
         let Some(pending) = state.owners.get_mut(owner_uid) else {
             return Readiness::Ready;
         };
-        if pending.deadline <= now {
-            let given_up = state.forget(owner_uid);
-            self.report_expired(&state, given_up.as_slice());
-            return Readiness::Ready;
-        }
         pending.refused = true;
-        let limit = pending.deadline - now;
         let labels = OwnerLabels {
             group: pending.owner.resource.group,
             resource: pending.owner.resource.plural,
@@ -183,13 +182,38 @@ impl Barrier {
             .map_or_else(String::new, |pending| state.describe(pending));
         drop(state);
         self.inner.skips.get_or_create(&labels).inc();
-        Readiness::Waiting { what, limit }
+        Readiness::Waiting { what }
     }
 
-    /// Releases and wakes the owners whose records are older than [`LIMIT`]. The worker loops
-    /// call it from time to time: nothing else would wake an owner whose write never shows.
-    pub fn expire(&self) {
-        self.change(State::expire);
+    /// Has the resources listed anew whose watches have owed an own write for longer than [`LIMIT`].
+    /// The worker loops call it from time to time.
+    ///
+    /// Neither acting on a view that is known to be stale will do, as upstream's expectations do
+    /// after five minutes, nor standing still for ever (openkruise/kruise#1765 stood for days): a
+    /// new list shows whatever is true.
+    pub fn hurry(&self) {
+        let overdue = self.inner.state.lock().overdue(Instant::now());
+        for (resource, missing) in overdue {
+            let Some(ask) = self.inner.lists.lock().get(&resource).cloned() else {
+                continue;
+            };
+            self.inner.overdue.inc();
+            tracing::warn!(
+                %resource,
+                missing,
+                "own writes were not observed within {} s: asking for a new list",
+                LIMIT.as_secs(),
+            );
+            ask();
+        }
+    }
+
+    /// A consistent list of `resource` that was asked for at `began` is in the store.
+    ///
+    /// Nobody waits any longer for what was written before: the list shows it, or it is not there
+    /// (an object that outlived its delete; a write that an etcd restored from a backup has lost).
+    pub fn listed(&self, resource: Resource, began: Instant) {
+        self.change(|state, _| state.listed(resource, began));
     }
 
     /// The store of `resource` is complete up to this version. To be told by one watch, in order.
@@ -233,9 +257,7 @@ impl Barrier {
         let now = Instant::now();
         let ready: Vec<Pending> = {
             let mut state = self.inner.state.lock();
-            let ready: Vec<Pending> = change(&mut state, now).into_iter().collect();
-            self.report_expired(&state, &ready);
-            ready
+            change(&mut state, now).into_iter().collect()
         };
         for pending in ready.into_iter().filter(|pending| pending.refused) {
             let wakes = self
@@ -247,26 +269,6 @@ impl Barrier {
             for wake in wakes.into_iter().flatten() {
                 wake(pending.owner.key.clone());
             }
-        }
-    }
-
-    /// Warns of those that were dropped incomplete; the complete ones have nothing missing.
-    fn report_expired(&self, state: &State, owners: &[Pending]) {
-        for pending in owners {
-            let missing = state.describe(pending);
-            if missing.is_empty() {
-                continue;
-            }
-            self.inner.expired.inc();
-            tracing::warn!(
-                owner = %pending.owner.resource,
-                namespace = pending.owner.key.namespace,
-                name = pending.owner.key.name,
-                uid = %pending.owner.uid,
-                missing,
-                "own writes were not observed within {} s, syncing on what is there",
-                LIMIT.as_secs(),
-            );
         }
     }
 }

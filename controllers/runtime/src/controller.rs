@@ -22,8 +22,8 @@ use crate::queue::{Queue, Reason, Work};
 #[cfg(test)]
 mod tests;
 
-/// How often the barrier is asked to release whom it has held too long.
-const EXPIRY: Duration = Duration::from_secs(30);
+/// How often the barrier looks for watches that owe an own write.
+const HURRY: Duration = Duration::from_secs(10);
 
 /// What one controller does with one key.
 pub trait Reconcile: Send + Sync + 'static {
@@ -68,8 +68,8 @@ impl Controller {
     pub async fn run<R: Reconcile>(self, reconciler: Arc<R>, cancel: CancellationToken) {
         let mut running = JoinSet::new();
         let mut keys: HashMap<Id, Key> = HashMap::new();
-        let mut expiry = tokio::time::interval(EXPIRY);
-        expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hurry = tokio::time::interval(HURRY);
+        hurry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let has_room = running.len() < self.concurrency.max(1);
             let work = tokio::select! {
@@ -79,8 +79,8 @@ impl Controller {
                     self.finish(&mut keys, ended);
                     continue;
                 }
-                _ = expiry.tick() => {
-                    self.barrier.expire();
+                _ = hurry.tick() => {
+                    self.barrier.hurry();
                     continue;
                 }
                 work = self.queue.next(), if has_room => work,
@@ -130,9 +130,9 @@ impl Controller {
         let (queue, barrier) = (self.queue.clone(), self.barrier.clone());
         async move {
             let waits = uid.as_deref().map(|uid| barrier.check(uid));
-            if let Some(Readiness::Waiting { what, limit }) = waits {
+            if let Some(Readiness::Waiting { what }) = waits {
                 Span::current().record("decided", "wait");
-                tracing::debug!(what, ?limit, "skipped: own writes are not observed yet");
+                tracing::debug!(what, "skipped: own writes are not observed yet");
                 return;
             }
             let started = Instant::now();

@@ -38,6 +38,7 @@ pub struct Candidate {
 pub struct Tenure {
     contest: Contest,
     leader: Leader,
+    succeeds: bool,
 }
 
 /// How a tenure ended. In every case the process has to end with it.
@@ -87,6 +88,7 @@ impl Candidate {
     pub async fn acquire(mut self, stop: &CancellationToken) -> Option<Tenure> {
         let lease = self.contest.settings.lease();
         let identity = self.contest.settings.identity.clone();
+        let mut succeeds = false;
         tracing::info!(%lease, %identity, "attempting to acquire leader lease");
         loop {
             let attempt = tokio::select! {
@@ -106,9 +108,10 @@ impl Candidate {
                     return Some(Tenure {
                         contest: self.contest,
                         leader: Leader::elected(lease, until),
+                        succeeds,
                     });
                 }
-                Attempt::HeldByAnother => {}
+                Attempt::HeldByAnother => succeeds = true,
                 Attempt::Failed(why) => {
                     tracing::warn!(%lease, error = %why, "cannot acquire the lease");
                 }
@@ -128,6 +131,12 @@ impl Candidate {
 }
 
 impl Tenure {
+    /// Whether another led while this process contended: its last writes may have been committed
+    /// later than what a watch of this process has shown so far.
+    pub const fn succeeds_another(&self) -> bool {
+        self.succeeds
+    }
+
     /// The token that writes ask for.
     pub fn leader(&self) -> Leader {
         self.leader.clone()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ironkeel_plan::meta::{Key, Stored};
 use parking_lot::RwLock;
+use tokio::time::Instant;
 
 use self::slots::Slots;
 use crate::awaited::Awaited;
@@ -67,7 +68,10 @@ pub struct Store<V> {
 
 struct Inner<V> {
     content: RwLock<Content<V>>,
-    synced: Awaited<bool>,
+    /// When the last list that is in the store was asked for.
+    listed: Awaited<Option<Instant>>,
+    /// Whether somebody wants a new list.
+    wanted: Awaited<bool>,
 }
 
 struct Content<V> {
@@ -96,7 +100,7 @@ impl<V: Stored> fmt::Debug for Store<V> {
         f.debug_struct("Store")
             .field("objects", &content.slots.len())
             .field("resource_version", &content.resource_version)
-            .field("synced", &self.inner.synced.read(|synced| *synced))
+            .field("synced", &self.is_synced())
             .finish()
     }
 }
@@ -110,7 +114,8 @@ impl<V: Stored> Store<V> {
                     slots: Slots::default(),
                     resource_version: 0,
                 }),
-                synced: Awaited::new(false),
+                listed: Awaited::new(None),
+                wanted: Awaited::new(false),
             }),
         }
     }
@@ -165,12 +170,37 @@ impl<V: Stored> Store<V> {
 
     /// Whether the first list is complete.
     pub fn is_synced(&self) -> bool {
-        self.inner.synced.read(|synced| *synced)
+        self.inner.listed.read(Option::is_some)
     }
 
     /// Waits until the first list is complete.
     pub async fn synced(&self) {
-        self.inner.synced.wait_for(|synced| *synced).await;
+        self.inner.listed.wait_for(Option::is_some).await;
+    }
+
+    /// Wants a new list of whoever keeps the store current, because its watch may lag.
+    pub fn ask_for_list(&self) {
+        self.inner.wanted.set(true);
+    }
+
+    /// Waits until the store holds everything that was committed before `moment`: until a list that
+    /// was asked for no earlier is in it.
+    pub async fn listed_since(&self, moment: Instant) {
+        let is_recent = |began: &Option<Instant>| began.is_some_and(|began| began >= moment);
+        if !self.inner.listed.read(is_recent) {
+            self.ask_for_list();
+        }
+        self.inner.listed.wait_for(is_recent).await;
+    }
+
+    /// Waits until a new list is wanted.
+    pub(crate) async fn list_wanted(&self) {
+        self.inner.wanted.wait_for(|wanted| *wanted).await;
+    }
+
+    /// A list is about to be asked for: whoever wanted one before gets this.
+    pub(crate) fn list_begins(&self) {
+        self.inner.wanted.set(false);
     }
 
     /// Stores what a watch event brought.
@@ -206,21 +236,24 @@ impl<V: Stored> Store<V> {
         content.slots.remove(&key.namespace, &key.name)
     }
 
-    /// Takes a complete list at `resource_version` and marks the store synced.
+    /// Takes a complete list at `resource_version`, asked for at `began`, and marks the store synced.
     ///
     /// Readers see the old content or the new one, never a mixture. What the list lacks comes
     /// out as removals, so that a deletion missed during a gap still wakes its owner. The
     /// high-water is set even if it falls: an etcd restored from a backup starts at an older
     /// one, and waiting for the former would never end.
-    pub fn replace(&self, objects: Vec<Arc<V>>, resource_version: u64) -> Vec<Change<V>> {
+    pub fn replace(
+        &self,
+        objects: Vec<Arc<V>>,
+        resource_version: u64,
+        began: Instant,
+    ) -> Vec<Change<V>> {
         let changes = {
             let mut content = self.inner.content.write();
             content.resource_version = resource_version;
             content.slots.replace(objects)
         };
-        if !self.is_synced() {
-            self.inner.synced.set(true);
-        }
+        self.inner.listed.set(Some(began));
         changes
     }
 

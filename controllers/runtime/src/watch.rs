@@ -182,17 +182,31 @@ impl<V, OnChange, OnProgress> Sink<'_, V, OnChange, OnProgress>
 where
     V: Stored,
     OnChange: Fn(&Change<V>),
-    OnProgress: Fn(u64),
+    OnProgress: Fn(Progress),
 {
-    /// The store is complete up to `version` and `changes` led there.
+    /// The store has come so far, and `changes` led there.
     ///
     /// Progress comes first: an owner that a change wakes then finds the barrier open.
-    fn tell(&self, version: u64, changes: &[Change<V>]) {
-        (self.on_progress)(version);
+    fn tell(&self, progress: Progress, changes: &[Change<V>]) {
+        (self.on_progress)(progress);
         for change in changes {
             (self.on_change)(change);
         }
     }
+}
+
+/// How far a store is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// An event or a bookmark led to this version.
+    Followed(u64),
+    /// A consistent list at `version`, asked for at `began`: everything that was committed before is in the store.
+    Listed {
+        /// Version of the list.
+        version: u64,
+        /// The moment before its first request.
+        began: Instant,
+    },
 }
 
 /// How far the watch has got.
@@ -234,14 +248,15 @@ impl Watch {
 
     /// Keeps `store` current until `cancel`.
     ///
-    /// After each step `on_progress` gets the store's high-water, then `on_change` each change.
-    /// Wire the first to `Barrier::seen`, the second to `Barrier::observe` and the queues.
+    /// After each step `on_progress` gets how far the store is, then `on_change` each change.
+    /// Wire the first to `Barrier::seen` and `Barrier::listed`, the second to `Barrier::observe` and
+    /// the queues. When the store wants a new list, the watch is left for one.
     /// Both are called on the watch's own task and must not block.
     pub async fn run<V: Readable>(
         mut self,
         store: Store<V>,
         on_change: impl Fn(&Change<V>) + Send + Sync,
-        on_progress: impl Fn(u64) + Send + Sync,
+        on_progress: impl Fn(Progress) + Send + Sync,
         cancel: CancellationToken,
     ) {
         let sink = Sink {
@@ -256,7 +271,7 @@ impl Watch {
     where
         V: Readable,
         C: Fn(&Change<V>) + Send + Sync,
-        P: Fn(u64) + Send + Sync,
+        P: Fn(Progress) + Send + Sync,
     {
         let mut position = Position::Unknown;
         let mut useless = 0;
@@ -345,7 +360,7 @@ impl Watch {
     where
         V: Readable,
         C: Fn(&Change<V>) + Send + Sync,
-        P: Fn(u64) + Send + Sync,
+        P: Fn(Progress) + Send + Sync,
     {
         let ended = async {
             let version = match *position {
@@ -356,7 +371,17 @@ impl Watch {
             let mut frames = self.source.watch::<V>(version, self.watch_time()).await?;
             self.report_live();
             let mut at = sink.store.resource_version();
-            while let Some(frame) = frames.next(SILENCE).await? {
+            loop {
+                let frame = tokio::select! {
+                    biased;
+                    () = sink.store.list_wanted() => {
+                        *position = Position::Unknown;
+                        *progressed = true;
+                        break;
+                    }
+                    frame = frames.next(SILENCE) => frame?,
+                };
+                let Some(frame) = frame else { break };
                 let before = at;
                 at = self.take(frames.encoding, &frame, sink, at)?;
                 *position = Position::At(at);
@@ -383,7 +408,7 @@ impl Watch {
     where
         V: Readable,
         C: Fn(&Change<V>),
-        P: Fn(u64),
+        P: Fn(Progress),
     {
         let event = decode::<V>(encoding, frame)?;
         let version = match &event {
@@ -414,7 +439,7 @@ impl Watch {
             Event::Bookmark(_) | Event::Error(_) => Vec::new(),
         };
         sink.store.advance(version);
-        sink.tell(version, &changes);
+        sink.tell(Progress::Followed(version), &changes);
         Ok(version)
     }
 

@@ -360,7 +360,11 @@ impl Writer {
         };
         let gone_later = matches!(&result, Ok(reply) if !is_stored_deletion(reply));
         let settled = result.map(|reply| self.record(owner, target, reply));
-        if !gone_later {
+        if gone_later {
+            // Again: a list that was made before the delete was done may have settled the first note.
+            self.barrier
+                .deleting(owner, target.resource, precondition.uid);
+        } else {
             // Refused, or told by its version: the object's end is not what to wait for.
             self.barrier
                 .failed_delete(owner, target.resource, precondition.uid);

@@ -14,6 +14,7 @@ use ironkeel_runtime::write::Writer;
 use kube::Client;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,10 +36,23 @@ const QUIET: Duration = Duration::from_secs(3);
 
 impl Wiring {
     /// Runs every controller until `stop`, and returns when the last reconcile has ended.
-    pub async fn run_controllers(&self, leader: &Leader, stop: &CancellationToken) {
+    ///
+    /// With a moment, which is when another's lease had ended, each begins when its stores hold
+    /// everything that was committed before: watches that lag would hide that one's last writes.
+    pub async fn run_controllers(
+        &self,
+        leader: &Leader,
+        current_at: Option<Instant>,
+        stop: &CancellationToken,
+    ) {
         let tasks = TaskTracker::new();
         for family in &self.deployments {
-            tasks.spawn(self.run_deployments(family.clone(), leader.clone(), stop.clone()));
+            tasks.spawn(self.run_deployments(
+                family.clone(),
+                leader.clone(),
+                current_at,
+                stop.clone(),
+            ));
         }
         for family in &self.sets {
             let concurrency = self.concurrency.sets;
@@ -47,6 +61,7 @@ impl Wiring {
                 family.clone(),
                 concurrency,
                 leader.clone(),
+                current_at,
                 stop.clone(),
             ));
         }
@@ -57,6 +72,7 @@ impl Wiring {
                 family.clone(),
                 concurrency,
                 leader.clone(),
+                current_at,
                 stop.clone(),
             ));
         }
@@ -68,6 +84,7 @@ impl Wiring {
         &self,
         family: DeploymentFamily,
         leader: Leader,
+        current_at: Option<Instant>,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let parts = Arc::clone(&self.parts);
@@ -85,7 +102,11 @@ impl Wiring {
             } = family;
             let start = async {
                 gate.open(family.resource).await;
-                tokio::join!(deployments.synced(), sets.synced(), pods.synced());
+                tokio::join!(
+                    filled(&deployments, current_at),
+                    filled(&sets, current_at),
+                    filled(&pods, current_at),
+                );
                 let client = parts.identity(DEPLOYMENT, &stop).await;
                 // A template of our own kind is rehearsed with the identity that will create the
                 // real pods: the Deployment's needs no right on pods.
@@ -127,6 +148,7 @@ impl Wiring {
         family: SetFamily,
         concurrency: usize,
         leader: Leader,
+        current_at: Option<Instant>,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let parts = Arc::clone(&self.parts);
@@ -139,7 +161,7 @@ impl Wiring {
             } = family;
             let start = async {
                 gate.open(family.resource).await;
-                tokio::join!(sets.synced(), pods.synced());
+                tokio::join!(filled(&sets, current_at), filled(&pods, current_at));
                 parts.identity(name, &stop).await
             };
             let Some(client) = stop.run_until_cancelled(start).await else {
@@ -224,6 +246,14 @@ impl Parts {
         if tokio::time::timeout(LAST_EVENTS, posting).await.is_err() {
             tracing::warn!(controller = name, "the last events were not posted in time");
         }
+    }
+}
+
+/// Waits until a store is complete, as of a moment if there is one.
+async fn filled<V: Stored>(store: &Store<V>, current_at: Option<Instant>) {
+    match current_at {
+        Some(moment) => store.listed_since(moment).await,
+        None => store.synced().await,
     }
 }
 

@@ -25,12 +25,15 @@ pub(super) struct Pending {
     deletes: BTreeSet<(Resource, Arc<str>)>,
     /// Whether a sync was refused: only then somebody has to be woken.
     pub(super) refused: bool,
-    pub(super) deadline: Instant,
+    /// When the last of it was recorded.
+    since: Instant,
 }
 
 /// What is known of one resource's store.
 #[derive(Default)]
 struct Progress {
+    /// When a new list was last asked for.
+    hurried: Option<Instant>,
     /// How far the store is complete; `None` as long as no watch has fed it.
     seen: Option<u64>,
     /// Objects seen gone or terminating a short while ago: their delete may not be recorded yet.
@@ -44,6 +47,16 @@ struct Progress {
 impl Pending {
     fn is_complete(&self) -> bool {
         self.writes.is_empty() && self.deletes.is_empty()
+    }
+
+    /// The resources whose stores lag; one may come twice.
+    fn resources(&self) -> impl Iterator<Item = Resource> {
+        let deletes = self.deletes.iter().map(|(resource, _)| *resource);
+        self.writes.keys().copied().chain(deletes)
+    }
+
+    fn waits_for(&self, resource: Resource) -> bool {
+        self.resources().any(|lagging| lagging == resource)
     }
 }
 
@@ -141,16 +154,77 @@ impl State {
         Some(pending)
     }
 
-    /// Drops what is past its deadline, by UID.
-    pub(super) fn expire(&mut self, now: Instant) -> Vec<Pending> {
-        let mut expired: Vec<Arc<str>> = self
+    /// The owners that waited for nothing but what this list has settled, by UID.
+    pub(super) fn listed(&mut self, resource: Resource, began: Instant) -> Vec<Pending> {
+        let mut settled: Vec<Arc<str>> = self
             .owners
             .iter()
-            .filter(|(_, pending)| pending.deadline <= now)
+            .filter(|(_, pending)| pending.since < began && pending.waits_for(resource))
             .map(|(uid, _)| Arc::clone(uid))
             .collect();
-        expired.sort();
-        expired.iter().filter_map(|uid| self.forget(uid)).collect()
+        settled.sort();
+        let Some(progress) = self.resources.get_mut(&resource) else {
+            return Vec::new();
+        };
+        for uid in &settled {
+            let Some(pending) = self.owners.get_mut(uid) else {
+                continue;
+            };
+            if let Some(version) = pending.writes.remove(&resource) {
+                progress.writes.remove(&(version, Arc::clone(uid)));
+            }
+            pending.deletes.retain(|(of, object)| {
+                let stays = *of != resource;
+                if !stays {
+                    progress.deletes.remove(object);
+                }
+                stays
+            });
+        }
+        settled
+            .iter()
+            .filter_map(|uid| self.take_if_complete(uid))
+            .collect()
+    }
+
+    /// The resources that have owed something for too long, and what: each at most once per [`LIMIT`].
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<(Resource, String)> {
+        let mut missing: BTreeMap<Resource, &Pending> = BTreeMap::new();
+        for pending in self.owners.values() {
+            if now < pending.since + LIMIT {
+                continue;
+            }
+            for resource in pending.resources() {
+                // The first that waits, so that the log says the same in every run.
+                let first = missing.entry(resource).or_insert(pending);
+                if (pending.since, &pending.owner.uid) < (first.since, &first.owner.uid) {
+                    *first = pending;
+                }
+            }
+        }
+        let missing: Vec<(Resource, String)> = missing
+            .into_iter()
+            .map(|(resource, first)| {
+                let owner = &first.owner;
+                let what = self.describe(first);
+                (
+                    resource,
+                    format!("{what}, for {} {}", owner.resource, owner.key),
+                )
+            })
+            .collect();
+        missing
+            .into_iter()
+            .filter(|(resource, _)| {
+                self.resources.get_mut(resource).is_some_and(|progress| {
+                    let due = progress.hurried.is_none_or(|last| last + LIMIT <= now);
+                    if due {
+                        progress.hurried = Some(now);
+                    }
+                    due
+                })
+            })
+            .collect()
     }
 
     /// What an owner waits for, for people.
@@ -206,8 +280,8 @@ fn pending<'a>(
             writes: BTreeMap::new(),
             deletes: BTreeSet::new(),
             refused: false,
-            deadline: now,
+            since: now,
         });
-    pending.deadline = now + LIMIT;
+    pending.since = now;
     pending
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::resource::{NATIVE_REPLICA_SETS, PODS, REPLICA_SETS};
 
@@ -15,11 +17,14 @@ enum Step {
     /// The ReplicaSet store is complete up to here.
     SeenSelf(u64),
     Gone(&'static str),
+    /// A list of pods at this version was asked for so many seconds ago, and is in the store.
+    Listed(u64, u64),
     /// The owner is gone.
     Forget,
-    /// Minutes pass.
-    Minutes(u64),
-    Expire,
+    /// Seconds pass.
+    Seconds(u64),
+    /// The worker loops' tick: so many lists were asked for so far.
+    Hurry(usize),
     /// `check` answers Ready.
     Ready,
     /// `check` answers Waiting.
@@ -247,31 +252,70 @@ async fn stories() {
             ],
         ),
         (
-            "a write that never shows is given up after five minutes",
+            "a list is asked for when a write does not show, and again as long as none comes",
             &[
                 Seen(10),
                 Wrote(11),
                 Waits,
-                Minutes(4),
-                Waits,
-                Expire,
+                Seconds(29),
+                Hurry(0),
+                Seconds(1),
+                Hurry(1),
+                Seconds(29),
+                Hurry(1),
+                Seconds(1),
+                Hurry(2),
                 Waits,
                 Woken(0),
-                Minutes(1),
+                Listed(15, 1),
+                Woken(1),
                 Ready,
-                Woken(0),
+                Seconds(60),
+                Hurry(2),
             ],
         ),
         (
-            "the tick of the worker loops wakes whom nothing else would",
+            "what a later list does not have is not there: a delete that was not done, a write that etcd lost",
             &[
                 Seen(10),
+                Wrote(11),
                 Deleting("p"),
                 Waits,
-                Minutes(5),
-                Expire,
+                Seconds(5),
+                Listed(8, 1),
                 Woken(1),
                 Ready,
+            ],
+        ),
+        (
+            "a list that was asked for before the write settles nothing",
+            &[
+                Seen(10),
+                Seconds(5),
+                Deleting("p"),
+                Wrote(12),
+                Waits,
+                Listed(11, 1),
+                Waits,
+                Seen(12),
+                Waits,
+                Woken(0),
+                Gone("p"),
+                Woken(1),
+            ],
+        ),
+        (
+            "a list of pods says nothing of ReplicaSets",
+            &[
+                Seen(10),
+                SeenSelf(10),
+                Wrote(11),
+                WroteSelf(12),
+                Seconds(5),
+                Listed(8, 1),
+                Waits,
+                SeenSelf(12),
+                Woken(1),
             ],
         ),
         (
@@ -296,6 +340,11 @@ async fn stories() {
     ];
     for (story, steps) in table {
         let (barrier, woken) = barrier();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        barrier.on_overdue(PODS, move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
         let rs = owner("uid-1");
         for (number, step) in steps.iter().enumerate() {
             let place = format!("{story}: step {number} {step:?}");
@@ -308,8 +357,15 @@ async fn stories() {
                 SeenSelf(version) => barrier.seen(NATIVE_REPLICA_SETS, version),
                 Gone(uid) => barrier.gone(PODS, uid),
                 Forget => barrier.forget(&rs.uid),
-                Minutes(minutes) => tokio::time::advance(Duration::from_mins(minutes)).await,
-                Expire => barrier.expire(),
+                Listed(version, ago) => {
+                    barrier.seen(PODS, version);
+                    barrier.listed(PODS, Instant::now() - Duration::from_secs(ago));
+                }
+                Seconds(seconds) => tokio::time::advance(Duration::from_secs(seconds)).await,
+                Hurry(lists) => {
+                    barrier.hurry();
+                    assert_eq!(asked.load(Ordering::Relaxed), lists, "{place}");
+                }
                 Ready => assert_eq!(barrier.check(&rs.uid), Readiness::Ready, "{place}"),
                 Waits => assert_ne!(barrier.check(&rs.uid), Readiness::Ready, "{place}"),
                 Woken(count) => assert_eq!(woken.lock().len(), count, "{place}"),
@@ -361,21 +417,20 @@ async fn a_refusal_says_what_is_missing_and_is_counted() {
     barrier.seen(PODS, 10);
     barrier.wrote(&owner("uid"), PODS, 17);
     barrier.deleting(&owner("uid"), PODS, "p-uid");
-    tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(
         barrier.check("uid"),
         Readiness::Waiting {
             what: "pods at 17 (seen 10), 1 deletes, first pods with uid p-uid".to_owned(),
-            limit: Duration::from_secs(290),
         }
     );
+    barrier.on_overdue(PODS, || {});
     tokio::time::advance(LIMIT).await;
-    barrier.expire();
+    barrier.hurry();
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     for line in [
         "stale_sync_skips_total{group=\"apps\",resource=\"replicasets\"} 1",
-        "ironkeel_barrier_expired_total 1",
+        "ironkeel_barrier_overdue_total 1",
     ] {
         assert!(text.contains(line), "{line} in {text}");
     }

@@ -196,6 +196,7 @@ async fn a_dead_leader_is_followed_once_its_lease_was_seen_unchanged_long_enough
     let started = Instant::now();
     let follower = api.lead("b").await;
     let waited = started.elapsed();
+    assert!(follower.succeeds_another() && !dead.succeeds_another());
     assert!(
         waited >= Duration::from_secs(15) && waited < Duration::from_secs(15 + 5),
         "took over after {waited:?}"

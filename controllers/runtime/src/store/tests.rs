@@ -115,7 +115,7 @@ fn replace_hands_out_the_difference() {
     ]);
     assert!(!store.is_synced());
     assert_eq!(
-        text(&store.replace(first, 10)),
+        text(&store.replace(first, 10, Instant::now())),
         "+same@1 +changed@2 +gone@3 +recreated@4"
     );
     assert!(store.is_synced());
@@ -127,7 +127,7 @@ fn replace_hands_out_the_difference() {
         pod("a/same", "1", 1, "rs", ""),
     ]);
     assert_eq!(
-        text(&store.replace(second, 20)),
+        text(&store.replace(second, 20, Instant::now())),
         "+added@11 changed@2>12 -recreated@4 +recreated@13 -gone@3"
     );
     assert_eq!(
@@ -138,9 +138,9 @@ fn replace_hands_out_the_difference() {
 
     // The same list again is no change; an empty one removes all.
     let second = store.all();
-    assert_eq!(text(&store.replace(second, 21)), "");
+    assert_eq!(text(&store.replace(second, 21, Instant::now())), "");
     assert_eq!(
-        text(&store.replace(Vec::new(), 22)),
+        text(&store.replace(Vec::new(), 22, Instant::now())),
         "-same@1 -changed@12 -recreated@13 -added@11"
     );
     assert!(store.is_empty());
@@ -150,13 +150,13 @@ fn replace_hands_out_the_difference() {
 #[test]
 fn the_high_water_grows_with_events_and_falls_only_with_a_list() {
     let store = Store::new();
-    store.replace(Vec::new(), 100);
+    store.replace(Vec::new(), 100, Instant::now());
     store.apply(pod("a/x", "1", 90, "", ""));
     assert_eq!(store.resource_version(), 100);
     store.advance(120);
     store.advance(110);
     assert_eq!(store.resource_version(), 120);
-    store.replace(Vec::new(), 50);
+    store.replace(Vec::new(), 50, Instant::now());
     assert_eq!(store.resource_version(), 50);
 }
 
@@ -171,7 +171,7 @@ async fn synced_wakes_every_waiter() {
         .collect();
     tokio::task::yield_now().await;
     assert!(waiters.iter().all(|waiter| !waiter.is_finished()));
-    store.replace(Vec::new(), 1);
+    store.replace(Vec::new(), 1, Instant::now());
     for waiter in waiters {
         waiter.await.unwrap();
     }
@@ -210,7 +210,7 @@ fn random_operations_agree_with_a_plain_map() {
             _ => {
                 model.retain(|_, _| below(4) > 0);
                 let listed = model.values().cloned().map(Arc::new).collect();
-                store.replace(listed, version);
+                store.replace(listed, version, Instant::now());
             }
         }
         assert_eq!(store.len(), model.len());

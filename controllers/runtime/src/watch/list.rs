@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use ironkeel_plan::meta::Stored;
+use tokio::time::Instant;
 
 use super::request::{self, Failure};
 use super::wire::{self, Decoded, DecodedPage};
-use super::{PAGE, Readable, Sink, Watch, WatchState, accept};
+use super::{PAGE, Progress, Readable, Sink, Watch, WatchState, accept};
 use crate::protobuf::Encoding;
 use crate::store::{Change, Store};
 
@@ -16,9 +17,11 @@ impl Watch {
     where
         V: Readable,
         C: Fn(&Change<V>),
-        P: Fn(u64),
+        P: Fn(Progress),
     {
         self.report_listing();
+        sink.store.list_begins();
+        let began = Instant::now();
         let mut listed = Vec::new();
         let mut next = String::new();
         loop {
@@ -49,7 +52,7 @@ impl Watch {
                 _ => {
                     self.page = Some(PAGE);
                     let version = page.metadata.resource_version;
-                    self.swap_in(listed, version, sink);
+                    self.swap_in(listed, version, began, sink);
                     return Ok(version);
                 }
             }
@@ -67,15 +70,20 @@ impl Watch {
         });
     }
 
-    fn swap_in<V, C, P>(&self, listed: Vec<Arc<V>>, version: u64, sink: &Sink<'_, V, C, P>)
-    where
+    fn swap_in<V, C, P>(
+        &self,
+        listed: Vec<Arc<V>>,
+        version: u64,
+        began: Instant,
+        sink: &Sink<'_, V, C, P>,
+    ) where
         V: Stored,
         C: Fn(&Change<V>),
-        P: Fn(u64),
+        P: Fn(Progress),
     {
         self.counters.lists.inc();
         let objects = listed.len();
-        let changes = sink.store.replace(listed, version);
+        let changes = sink.store.replace(listed, version, began);
         tracing::info!(
             resource = %self.resource,
             objects,
@@ -83,7 +91,7 @@ impl Watch {
             version,
             "listed"
         );
-        sink.tell(version, &changes);
+        sink.tell(Progress::Listed { version, began }, &changes);
     }
 
     /// The object as the store has it if it is the same version (so that a new list costs

@@ -113,6 +113,25 @@ async fn deletions_missed_during_a_gap_come_out_of_the_new_list() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_somebody_wants_is_made_at_once_although_the_watch_is_silent() {
+    let (first, _silent) = watch();
+    let (second, pipe) = watch();
+    let later = Reply::page(&[pod("a", "uid-a", 5), pod("c", "uid-c", 40)], 50, "");
+    let run = run(vec![two_pods(), first, later, second]);
+    run.settle().await;
+    run.take_log();
+    let moment = Instant::now();
+    run.store.listed_since(moment).await;
+    assert_eq!(moment.elapsed(), Duration::ZERO);
+    assert_eq!(run.take_log(), "@50 +c@40 -b@7");
+    // That list was the one that was wanted: nobody asks for another.
+    pipe.send(line("BOOKMARK", &server::meta(60)));
+    run.pass(1).await;
+    assert_eq!(run.take_log(), "@60");
+    assert_eq!(run.requests(), [LIST, &from(10), LIST, &from(50)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_resumption_lists_anew() {
     for refusal in [
         Reply::status(410, "Gone", "too old"),

@@ -138,7 +138,10 @@ pub(super) fn start(resource: Resource, scope: Scope, replies: Vec<Reply>) -> Ru
     let done = tokio::spawn(watch.run(
         store.clone(),
         move |change: &Change<Pod>| changes.lock().push(text(change)),
-        move |version| progress.lock().push(format!("@{version}")),
+        move |reached| {
+            let (Progress::Followed(version) | Progress::Listed { version, .. }) = reached;
+            progress.lock().push(format!("@{version}"));
+        },
         cancel.clone(),
     ));
     Run {

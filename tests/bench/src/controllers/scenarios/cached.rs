@@ -17,7 +17,8 @@ use crate::controllers::subject::Subject;
 use crate::proc;
 use crate::results::Run;
 
-/// How long a fresh process may settle before its memory is read.
+/// How long a process may settle before its memory is read or its writes are counted: memory comes back from the
+/// allocator late, and an event waits a second for others like it, which nothing outside the process shows.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Heartbeats under way at once.
 const IN_FLIGHT: usize = 16;
@@ -51,6 +52,7 @@ pub async fn churn(race: &Race, subject: Subject, population: &Population) -> Re
     population.take_one(&race.cluster.api).await?;
     population.wait_whole(race).await?;
     running.quiet().await?;
+    tokio::time::sleep(SETTLE).await;
     let mut runs: Vec<Run> = Vec::new();
     let mut number = 0;
     for window in 0..WINDOWS {
