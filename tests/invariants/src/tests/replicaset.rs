@@ -7,6 +7,16 @@ use crate::Rules;
 
 const NOTHING: [&str; 0] = [];
 
+/// A ReplicaSet `a` with all of its pods, `a-1` and on.
+fn with_pods(replicas: i64) -> History {
+    let mut history = History::new();
+    history.set("a", replicas);
+    for number in 1..=replicas {
+        history.pod("a", &format!("a-{number}"));
+    }
+    history
+}
+
 #[test]
 fn creates_keep_to_the_wanted_number() {
     let mut history = History::new();
@@ -51,9 +61,7 @@ fn pods_of_others_do_not_count_against_the_controller() {
 
 #[test]
 fn a_lost_pod_may_be_replaced() {
-    let mut history = History::new();
-    history.set("a", 1);
-    history.pod("a", "a-1");
+    let mut history = with_pods(1);
     history.edit(K, PODS, "a-1", |pod| {
         pod["status"]["phase"] = "Failed".into();
     });
@@ -62,10 +70,7 @@ fn a_lost_pod_may_be_replaced() {
 
 #[test]
 fn deletes_keep_to_the_surplus() {
-    let mut history = History::new();
-    history.set("a", 2);
-    history.pod("a", "a-1");
-    history.pod("a", "a-2");
+    let mut history = with_pods(2);
     history.scale(U, "a", 1);
     history.wait(10);
     assert_eq!(history.terminate(C, PODS, "a-1"), NOTHING);
@@ -74,18 +79,12 @@ fn deletes_keep_to_the_surplus() {
 
 #[test]
 fn a_delete_for_a_spec_that_was_live_a_moment_ago_is_right() {
-    let mut history = History::new();
-    history.set("a", 2);
-    history.pod("a", "a-1");
-    history.pod("a", "a-2");
+    let mut history = with_pods(2);
     history.scale(U, "a", 1);
     history.scale(U, "a", 2);
     assert_eq!(history.terminate(C, PODS, "a-1"), NOTHING);
 
-    let mut history = History::new();
-    history.set("a", 2);
-    history.pod("a", "a-1");
-    history.pod("a", "a-2");
+    let mut history = with_pods(2);
     history.scale(U, "a", 1);
     history.scale(U, "a", 2);
     history.wait(10);
@@ -94,11 +93,7 @@ fn a_delete_for_a_spec_that_was_live_a_moment_ago_is_right() {
 
 #[test]
 fn a_pod_that_was_lost_unseen_excuses_a_delete() {
-    let mut history = History::new();
-    history.set("a", 3);
-    for name in ["a-1", "a-2", "a-3"] {
-        history.pod("a", name);
-    }
+    let mut history = with_pods(3);
     history.scale(U, "a", 2);
     history.edit(K, PODS, "a-1", |pod| {
         pod["status"]["phase"] = "Failed".into();
@@ -110,9 +105,7 @@ fn a_pod_that_was_lost_unseen_excuses_a_delete() {
 
 #[test]
 fn pods_of_a_set_that_goes_are_left_to_the_collector() {
-    let mut history = History::new();
-    history.set("a", 1);
-    history.pod("a", "a-1");
+    let mut history = with_pods(1);
     history.terminate(U, SETS, "a");
     history.wait(10);
     assert_eq!(history.terminate(C, PODS, "a-1"), ["RS-deleting"]);
@@ -184,10 +177,7 @@ fn a_rank_that_changed_a_moment_ago_is_nobodys_fault() {
 
 #[test]
 fn a_status_counts_what_was_there() {
-    let mut history = History::new();
-    history.set("a", 2);
-    history.pod("a", "a-1");
-    history.pod("a", "a-2");
+    let mut history = with_pods(2);
     assert_eq!(history.tell("a", 1, 0), NOTHING);
     assert_eq!(history.tell("a", 2, 1), ["RS-status"]);
     history.ready(&["a-1"]);
@@ -196,10 +186,7 @@ fn a_status_counts_what_was_there() {
 
 #[test]
 fn a_status_adds_up() {
-    let mut history = History::new();
-    history.set("a", 2);
-    history.pod("a", "a-1");
-    history.pod("a", "a-2");
+    let mut history = with_pods(2);
     history.ready(&["a-1", "a-2"]);
     assert_eq!(history.tell("a", 1, 2), ["RS-status"]);
 }
@@ -210,9 +197,7 @@ fn a_generation_is_observed_once_it_was_acted_on() {
     history.set("a", 1);
     assert_eq!(history.tell("a", 0, 0), ["G5-acted"]);
 
-    let mut history = History::new();
-    history.set("a", 1);
-    history.pod("a", "a-1");
+    let mut history = with_pods(1);
     assert_eq!(history.tell("a", 0, 0), NOTHING);
 }
 
@@ -232,9 +217,7 @@ fn a_failure_that_is_told_is_an_answer() {
 
 #[test]
 fn the_end_has_the_wanted_pods_and_says_so() {
-    let mut history = History::new();
-    history.set("a", 1);
-    history.pod("a", "a-1");
+    let mut history = with_pods(1);
     history.tell("a", 1, 0);
     assert_eq!(history.end(), NOTHING);
     history.ready(&["a-1"]);

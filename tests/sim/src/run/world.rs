@@ -400,7 +400,6 @@ impl<'a> World<'a> {
                 link.number = number;
                 self.counts.processes = number;
                 self.checker.started(number, self.api.version());
-                self.checker.started(number, self.api.version());
                 self.note(|| What::Process {
                     process: number,
                     text: format!("starts as replica {replica}"),

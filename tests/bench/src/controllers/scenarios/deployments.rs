@@ -107,59 +107,42 @@ pub async fn update(race: &Race, subject: Subject) -> Result<Run> {
         .map(|number| format!("deployment-{number:04}"))
         .collect();
 
-    let measuring = Measuring::begin(&race.cluster, Some(&running)).await?;
-    let objects = names
-        .iter()
-        .map(|name| (deployments.clone(), deployment(family, name, each)));
-    api.create_all(objects).await?;
     let limit = race.sizes.limit;
-    let reached = seen
-        .wait("Deployments", many as usize, limit, complete, &on_good)
-        .await?;
-    running.quiet().await?;
-    let create = measuring.end(&race.cluster, &running, reached).await?;
-    recording.same(
-        "create: creates of pods",
-        create.counts.accepted("POST pods"),
-        pods,
-    );
-    recording.same(
-        "create: creates of ReplicaSets",
-        create.counts.accepted("POST replicasets"),
-        u64::from(many),
-    );
-    recording.phase("create", create);
-    recording.nothing_refused("create");
-
-    let measuring = Measuring::begin(&race.cluster, Some(&running)).await?;
-    let patches = names
-        .iter()
-        .map(|name| (deployments.clone().named(name), next_revision(name)));
-    api.patch_all(patches).await?;
-    // The generation went up with each patch, so a status of before does not pass for one of now.
-    let next = |seen: &Seen| seen.metadata.generation > 1 && complete(seen);
-    let reached = seen
-        .wait("Deployments", many as usize, limit, next, &on_good)
-        .await?;
-    running.quiet().await?;
-    let update = measuring.end(&race.cluster, &running, reached).await?;
-    recording.same(
-        "update: creates of pods",
-        update.counts.accepted("POST pods"),
-        pods,
-    );
-    recording.same(
-        "update: deletes of pods",
-        update.counts.accepted("DELETE pods"),
-        pods,
-    );
-    recording.same(
-        "update: creates of ReplicaSets",
-        update.counts.accepted("POST replicasets"),
-        u64::from(many),
-    );
-    recording.phase("update", update);
-    recording.nothing_refused("update");
+    for (name, generation, deleted) in [("create", 1, 0), ("update", 2, pods)] {
+        let measuring = Measuring::begin(&race.cluster, Some(&running)).await?;
+        if generation == 1 {
+            let objects = names
+                .iter()
+                .map(|name| (deployments.clone(), deployment(family, name, each)));
+            api.create_all(objects).await?;
+        } else {
+            let patches = names
+                .iter()
+                .map(|name| (deployments.clone().named(name), next_revision(name)));
+            api.patch_all(patches).await?;
+        }
+        // The generation went up with each patch, so a status of before does not pass for one of now.
+        let done = |seen: &Seen| seen.metadata.generation >= generation && complete(seen);
+        let reached = seen
+            .wait("Deployments", many as usize, limit, done, &on_good)
+            .await?;
+        running.quiet().await?;
+        let phase = measuring.end(&race.cluster, &running, reached).await?;
+        let counts = &phase.counts;
+        for (what, verb, wanted) in [
+            ("creates of pods", "POST pods", pods),
+            ("deletes of pods", "DELETE pods", deleted),
+            (
+                "creates of ReplicaSets",
+                "POST replicasets",
+                u64::from(many),
+            ),
+        ] {
+            recording.same(&format!("{name}: {what}"), counts.accepted(verb), wanted);
+        }
+        recording.phase(name, phase);
+        recording.nothing_refused(name);
+    }
     recording.same("pods at the end", api.count(&pods_of).await?, pods);
     recording.same("failures of the stand-in kubelet", kubelet.failures(), 0);
 
