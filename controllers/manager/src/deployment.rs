@@ -114,7 +114,7 @@ impl Reconcile for Deployments {
             },
             regarding: Regarding::of(self.family.resource, &deployment.metadata),
             resource_version: deployment.metadata.resource_version,
-            may_adopt: false,
+            is_live: false,
         };
         for event in &plan.events {
             self.announcer.event(&sync.regarding, event);
@@ -222,7 +222,8 @@ struct Sync<'a> {
     regarding: Regarding,
     /// Version of the Deployment, after this sync's own writes to it.
     resource_version: u64,
-    may_adopt: bool,
+    /// Whether it was read live, and is there.
+    is_live: bool,
 }
 
 impl Sync<'_> {
@@ -291,8 +292,17 @@ impl Sync<'_> {
         Ok(Step::Done)
     }
 
-    async fn create_set(&self, set: NewSet, scaled: Option<Scaling>) -> Result<Step, SyncError> {
+    async fn create_set(
+        &mut self,
+        set: NewSet,
+        scaled: Option<Scaling>,
+    ) -> Result<Step, SyncError> {
         let controller = self.controller;
+        if self.deployment.status.observed_generation > 0 {
+            // One that had a ReplicaSet may be gone, and its ReplicaSet with it: the two come by
+            // different watches. It would be made anew as often as the garbage collector deletes it.
+            self.check_live().await?;
+        }
         let meta = &self.deployment.metadata;
         let target = Target {
             resource: controller.family.sets,
@@ -314,15 +324,22 @@ impl Sync<'_> {
             }
             Err(error) if error.is_already_exists() => {
                 let existing: ReplicaSet = controller.writer.live(target).await?;
-                if is_collision(self.deployment, &existing) {
+                let seen = existing.metadata.resource_version;
+                let is_orphan = existing.metadata.controller().is_none();
+                let known = controller.sets.get(&target.key());
+                let is_news = known.is_none_or(|known| known.metadata.resource_version < seen);
+                if !(is_orphan && is_news) && is_collision(self.deployment, &existing) {
                     return Ok(Step::Creation(Creation::NameTaken, None));
                 }
-                // It is ours, from a create whose reply was lost: wait until the store shows it.
-                let seen = existing.metadata.resource_version;
+                // It is ours, from a create whose reply was lost, or it has been orphaned just now and
+                // may be adopted: wait until the store shows it.
                 controller
                     .barrier
                     .wrote(&self.owner, controller.family.sets, seen);
-                Ok(Step::Creation(Creation::None, None))
+                Err(SyncError::Outdated(format!(
+                    "ReplicaSet {} is there at version {seen}, which is not observed yet",
+                    set.name
+                )))
             }
             // Nothing can be created in a namespace that goes away, and the Deployment goes with it.
             Err(error) if error.is_namespace_terminating() => {
@@ -406,20 +423,14 @@ impl Sync<'_> {
         })
     }
 
-    /// Reads the Deployment live before the first adoption of a sync.
+    /// Reads the Deployment live, once in a sync: before what a Deployment that is gone must not do.
     async fn check_live(&mut self) -> Result<(), SyncError> {
-        if self.may_adopt {
+        if self.is_live {
             return Ok(());
         }
-        let meta = &self.deployment.metadata;
-        let target = Target {
-            resource: self.controller.family.resource,
-            namespace: &meta.namespace,
-            name: &meta.name,
-        };
-        let live: Deployment = self.controller.writer.live(target).await?;
-        still_the_same(meta, &live.metadata)?;
-        self.may_adopt = true;
+        let live: Deployment = self.controller.writer.live_owner(&self.owner).await?;
+        still_the_same(&self.deployment.metadata, &live.metadata)?;
+        self.is_live = true;
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 //!
 //! A ReplicationController is read as the ReplicaSet that it is but for its selector's shape.
 
-mod doubt;
 mod status_patch;
 mod wake;
 
@@ -32,7 +31,6 @@ use ironkeel_runtime::store::Store;
 use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
 use parking_lot::Mutex;
 
-pub use doubt::Doubts;
 pub use wake::{pod_changed, set_changed};
 
 use crate::announce::Announcer;
@@ -73,8 +71,6 @@ pub struct ReplicaSets {
     pub windows: Windows,
     /// Statuses that wait for what is about to be seen.
     pub patience: Patience,
-    /// Sets that may be gone.
-    pub doubts: Doubts,
     /// Tells the time.
     pub clock: Clock,
     /// Random ends of pod names.
@@ -198,7 +194,7 @@ impl ReplicaSets {
             let failed = match action {
                 Action::Adopt(pod) => {
                     if !may_adopt {
-                        still_the_same(&set.metadata, &self.live(set).await?)?;
+                        still_the_same(&set.metadata, &self.live(&owner).await?)?;
                         may_adopt = true;
                     }
                     let target = pod_target(set, &pod.name);
@@ -216,16 +212,15 @@ impl ReplicaSets {
                     continue;
                 }
                 Action::Create { names } => {
-                    if was_complete(set) || self.doubts.has(set) {
-                        still_the_same(&set.metadata, &self.live(set).await?)?;
-                        self.doubts.end(set);
+                    if was_complete(set) {
+                        still_the_same(&set.metadata, &self.live(&owner).await?)?;
                     }
                     let (created, failed) = self.create_pods(set, &owner, regarding, names).await;
                     reported.created += created;
                     failed.map(|error| (FailureReason::FailedCreate, error))
                 }
                 Action::Delete { pods } => {
-                    still_wanted(&set.metadata, &self.live(set).await?)?;
+                    still_wanted(&set.metadata, &self.live(&owner).await?)?;
                     let asked = pods.len();
                     let (deleted, failed) = self.delete_pods(set, &owner, regarding, pods).await;
                     missed |= failed.is_none() && deleted < asked;
@@ -366,24 +361,13 @@ impl ReplicaSets {
         let write =
             self.writer
                 .patch_tested(&self.leader, &owner, target, Some("status"), &operations);
-        let written = self.windows.time(write).await;
-        match &written {
-            Ok(_) => self.doubts.end(set),
-            Err(_) => self.doubts.arise(set, &self.sets),
-        }
-        written?;
+        self.windows.time(write).await?;
         Ok(())
     }
 
     /// The set's metadata as the API server has it now.
-    async fn live(&self, set: &ReplicaSet) -> Result<Meta, SyncError> {
-        let meta = &set.metadata;
-        let target = Target {
-            resource: self.family.resource,
-            namespace: &meta.namespace,
-            name: &meta.name,
-        };
-        let live: ReplicaSet = self.writer.live(target).await?;
+    async fn live(&self, owner: &Owner) -> Result<Meta, SyncError> {
+        let live: ReplicaSet = self.writer.live_owner(owner).await?;
         Ok(live.metadata)
     }
 

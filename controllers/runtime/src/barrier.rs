@@ -23,6 +23,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
+pub(crate) use self::recent::Departure;
 use self::state::{Pending, State};
 use crate::resource::Resource;
 use crate::store::Change;
@@ -163,6 +164,15 @@ impl Barrier {
         self.change(|state, _| state.failed_delete(owner, resource, object_uid));
     }
 
+    /// The API server says that the owner itself is gone: nothing is synced for it until its store
+    /// says so too. Its pods would be replaced as fast as the garbage collector deletes them.
+    pub fn vanished(&self, owner: &Owner) {
+        self.change(|state, now| {
+            state.vanished(owner, now);
+            None
+        });
+    }
+
     /// May the owner be synced?
     ///
     /// A refusal is counted, and remembered so that the owner is woken.
@@ -222,27 +232,19 @@ impl Barrier {
     }
 
     /// The store shows that the object is gone, or that it is being deleted.
-    pub fn gone(&self, resource: Resource, object_uid: &str) {
-        self.change(|state, _| state.gone(resource, object_uid));
-    }
-
-    /// The owner is gone: what was written for it no longer matters.
-    pub fn forget(&self, owner_uid: &str) {
-        self.inner.state.lock().forget(owner_uid);
+    pub(crate) fn gone(&self, resource: Resource, object_uid: &str, departure: Departure) {
+        self.change(|state, _| state.gone(resource, object_uid, departure));
     }
 
     /// Takes note of a change of the store of `resource`: objects that went or began to, and
     /// owners that are no more. Call it for every change, before queues are fed.
     pub fn observe<V: Stored>(&self, resource: Resource, change: &Change<V>) {
         match (&change.old, &change.new) {
-            (Some(old), None) => {
-                self.gone(resource, old.uid());
-                self.forget(old.uid());
-            }
+            (Some(old), None) => self.gone(resource, old.uid(), Departure::Over),
             (old, Some(new)) => {
                 let was_deleting = old.as_ref().is_some_and(|old| old.has_deletion_timestamp());
                 if new.has_deletion_timestamp() && !was_deleting {
-                    self.gone(resource, new.uid());
+                    self.gone(resource, new.uid(), Departure::Begun);
                 }
             }
             (None, None) => {}

@@ -2,7 +2,9 @@
 //!
 //! A key is queued once, however often it is added; it is never handed out twice at a time,
 //! and if it is added while it is worked on it runs once more afterwards. Keys leave in the
-//! order in which they became due. What woke a key travels with it, so that a reconcile can
+//! order in which they became due, in two lanes: where a thousand objects wait for their first
+//! reconcile, what follows from one reconcile (its pods are seen, its status can be written) does
+//! not wait behind them, but every other key is of those. What woke a key travels with it, so that a reconcile can
 //! say why it ran. There is no overall rate limit (client-go adds 10 keys per second, burst
 //! 100, to retries): the client bounds what is in flight.
 
@@ -56,8 +58,8 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// Keys that are due, in the order in which they are handed out.
-    ready: VecDeque<Arc<Key>>,
+    /// Keys that are due.
+    ready: Lanes,
     /// Keys that are due, worked on, or both.
     active: HashMap<Arc<Key>, Active>,
     /// Keys that become due later, by time and then by order of arrival.
@@ -69,6 +71,48 @@ struct State {
     /// Takes no keys yet.
     closed: bool,
     shut_down: bool,
+}
+
+/// Keys in the order in which they are handed out: from either lane in turn.
+#[derive(Default)]
+struct Lanes {
+    /// Of objects that changed, are retried or are looked at for the first time.
+    news: VecDeque<Arc<Key>>,
+    /// Of objects for which something is going on already.
+    follow_ups: VecDeque<Arc<Key>>,
+    /// Whether the last key was one of `news`.
+    news_were_served: bool,
+}
+
+impl Lanes {
+    fn push(&mut self, key: Arc<Key>, why: Why) {
+        if why.is_follow_up() {
+            self.follow_ups.push_back(key);
+        } else {
+            self.news.push_back(key);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Arc<Key>> {
+        let lanes = [&mut self.news, &mut self.follow_ups];
+        let first = usize::from(self.news_were_served);
+        let lane = if lanes[first].is_empty() {
+            1 - first
+        } else {
+            first
+        };
+        self.news_were_served = lane == 0;
+        lanes[lane].pop_front()
+    }
+
+    fn len(&self) -> usize {
+        self.news.len() + self.follow_ups.len()
+    }
+
+    fn clear(&mut self) {
+        self.news.clear();
+        self.follow_ups.clear();
+    }
 }
 
 #[derive(Default)]
@@ -242,13 +286,13 @@ impl Queue {
             return;
         };
         let worked = active.started.take().map(|started| started.elapsed());
-        let again = active.due.is_some();
-        if again {
-            let queued = state
-                .active
-                .get_key_value(key)
-                .map(|(key, _)| Arc::clone(key));
-            state.ready.extend(queued);
+        let due = active.due.as_ref().map(|(why, _)| *why);
+        let again = due.is_some();
+        if let Some(why) = due {
+            if let Some((key, _)) = state.active.get_key_value(key) {
+                let key = Arc::clone(key);
+                state.ready.push(key, why);
+            }
         } else {
             state.active.remove(key);
         }
@@ -299,7 +343,7 @@ impl Inner {
         active.due = Some((why, Instant::now()));
         let is_free = active.started.is_none();
         if is_free {
-            state.ready.push_back(key);
+            state.ready.push(key, why);
         }
         self.metrics.adds.inc();
         self.metrics.depth.inc();
@@ -319,7 +363,7 @@ impl Inner {
     }
 
     fn hand_out(&self, state: &mut State) -> Option<Work> {
-        let key = state.ready.pop_front()?;
+        let key = state.ready.pop()?;
         let active = state.active.get_mut(&key)?;
         let (why, since) = active.due.take()?;
         let now = Instant::now();

@@ -9,15 +9,16 @@ mod error;
 mod operations;
 mod patch;
 mod read_back;
+mod target;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
 use http::Method;
-use ironkeel_plan::meta::{Key, OwnerReference};
+use ironkeel_plan::meta::OwnerReference;
 use kube::Client;
-use serde::de::DeserializeOwned;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::barrier::{Barrier, Owner};
@@ -25,79 +26,12 @@ use crate::lease::Leader;
 use crate::limit::Limits;
 use crate::metrics::WriteMetrics;
 use crate::request::{Accept, Answer, Content, Failure, REQUEST_TIMEOUT, Reply, send};
-use crate::resource::Resource;
 
 use error::Call;
 pub use error::{Refusal, WriteError};
 pub use operations::Operations;
 use read_back::{is_stored_deletion, may_be_ours};
-
-/// The object that a write is about.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// Its kind.
-    pub resource: Resource,
-    /// Its namespace.
-    pub namespace: &'a str,
-    /// Its name.
-    pub name: &'a str,
-}
-
-impl Target<'_> {
-    /// Namespace and name.
-    pub fn key(&self) -> Key {
-        Key::new(self.namespace, self.name)
-    }
-}
-
-/// What a write must find unchanged; otherwise the API server refuses it.
-#[derive(Clone, Copy, Debug)]
-pub struct Precondition<'a> {
-    /// UID that the object must have: never act on a recreated one of the same name.
-    pub uid: &'a str,
-    /// resourceVersion that the object must have, for a decision that rests on its whole
-    /// content.
-    pub resource_version: Option<u64>,
-}
-
-impl<'a> Precondition<'a> {
-    /// Only the identity must match.
-    pub fn uid(uid: &'a str) -> Self {
-        Self {
-            uid,
-            resource_version: None,
-        }
-    }
-
-    /// Identity and version must match.
-    pub fn version(uid: &'a str, resource_version: u64) -> Self {
-        Self {
-            uid,
-            resource_version: Some(resource_version),
-        }
-    }
-}
-
-/// What happens to the dependents of a deleted object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Propagation {
-    /// They are deleted after it (`Background`).
-    Background,
-    /// They are deleted before it (`Foreground`).
-    Foreground,
-    /// They are kept (`Orphan`).
-    Orphan,
-}
-
-impl Propagation {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Background => "Background",
-            Self::Foreground => "Foreground",
-            Self::Orphan => "Orphan",
-        }
-    }
-}
+pub use target::{Precondition, Propagation, Target};
 
 /// A write that the API server accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -372,21 +306,6 @@ impl Writer {
         settled.map(drop)
     }
 
-    /// Reads an object from the API server itself, past every cache.
-    pub async fn live<T: DeserializeOwned>(&self, target: Target<'_>) -> Result<T, WriteError> {
-        let path = target
-            .resource
-            .path(Some(target.namespace), Some(target.name), None);
-        let call = Call::new(Verb::Get, target, None);
-        let _permit = self.limits.acquire().await;
-        let (content, accept) = (Content::Json, Accept::Json);
-        let answer = self.exchange(call, &path, content, accept, Vec::new());
-        answer
-            .await?
-            .json()
-            .map_err(|error| call.unreadable(&error))
-    }
-
     async fn patch(
         &self,
         leader: &Leader,
@@ -394,15 +313,22 @@ impl Writer {
         target: Target<'_>,
         subresource: Option<&'static str>,
         content: Content,
-        body: &Value,
+        body: &impl Serialize,
     ) -> Result<Written, WriteError> {
         let path = target
             .resource
             .path(Some(target.namespace), Some(target.name), subresource);
         let call = Call::new(Verb::Patch, target, subresource);
-        let body = body.to_string().into_bytes();
-        let reply = self.write(leader, call, &path, content, body).await?;
-        Ok(self.record(owner, target, reply))
+        let body = serde_json::to_vec(body).map_err(|error| call.unreadable(&error))?;
+        match self.write(leader, call, &path, content, body).await {
+            Ok(reply) => Ok(self.record(owner, target, reply)),
+            Err(error) => {
+                if target.is(owner) && error.contradicts_view() {
+                    self.look_whether_gone(owner).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     async fn patch_owners(

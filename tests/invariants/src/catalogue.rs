@@ -68,7 +68,7 @@ const RULES: &[RuleText] = &[
     ),
     rule(
         "G5-noop",
-        "No write changes nothing but times and versions",
+        "No write changes nothing but times and versions, unless it sets right what a clock that was ahead had written",
         "§6 G5",
     ),
     rule(

@@ -1,5 +1,6 @@
 //! Rules of every kind: whose objects are touched, what is preserved, what a status may claim.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::Rules;
@@ -144,7 +145,7 @@ fn judge_change(step: &Step<'_>, (before, after): (&Value, &Value), findings: &m
             fields::changed_inside(metadata)
                 .any(|field| !matches!(field, "resourceVersion" | "managedFields"))
         }
-        "status" => timeless(before) != timeless(after),
+        "status" => timeless(before) != timeless(after) || goes_back(before, after),
         _ => true,
     });
     if !says_something {
@@ -156,6 +157,27 @@ fn judge_change(step: &Step<'_>, (before, after): (&Value, &Value), findings: &m
             ),
         );
     }
+}
+
+/// Whether a condition's time goes back by more than clocks may differ: the one before was of a clock that was ahead, and a
+/// deadline that counts from it would be missed.
+fn goes_back(before: &Value, after: &Value) -> bool {
+    const SKEW: SignedDuration = SignedDuration::from_mins(1);
+    let times = |object: &Value| -> Vec<(Value, Timestamp)> {
+        let conditions = object
+            .pointer("/status/conditions")
+            .and_then(Value::as_array);
+        let time = |condition: &Value| {
+            let written = condition.get("lastUpdateTime")?.as_str()?.parse().ok()?;
+            Some((condition.get("type")?.clone(), written))
+        };
+        conditions.into_iter().flatten().filter_map(time).collect()
+    };
+    let was = times(before);
+    times(after).iter().any(|(kind, now)| {
+        let known = was.iter().find(|(known, _)| known == kind);
+        known.is_some_and(|(_, was)| was.duration_since(*now) > SKEW)
+    })
 }
 
 /// The status without the times of its conditions, which change by themselves.

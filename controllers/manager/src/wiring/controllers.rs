@@ -24,7 +24,7 @@ use super::{
 use crate::announce::Announcer;
 use crate::deployment::Deployments;
 use crate::patience::Patience;
-use crate::replicaset::{Doubts, ReplicaSets};
+use crate::replicaset::ReplicaSets;
 
 /// How long events that still wait may hold up the end of the process.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
@@ -176,7 +176,6 @@ impl Wiring {
                 announcer: Announcer::new(recorder),
                 windows: parts.windows.clone(),
                 patience: Patience::new(QUIET),
-                doubts: Doubts::default(),
                 writer: parts.writer(client),
                 leader,
                 clock: parts.clock.clone(),

@@ -7,6 +7,9 @@ use super::status::Counts;
 use crate::condition::{self, FALSE, TRUE, UNKNOWN};
 use crate::workload::{Condition, DeploymentStatus};
 
+/// Clocks of two managers may differ by so much.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
+
 pub(super) const PROGRESSING: &str = "Progressing";
 
 pub(super) const CREATED: &str = "NewReplicaSetCreated";
@@ -135,7 +138,27 @@ pub(super) fn judge(
             conditions,
             condition::new(PROGRESSING, FALSE, TIMED_OUT, message, now),
         );
+    } else if let Some(known) = current.filter(|known| is_of_the_future(known, now)) {
+        let known = known.clone();
+        condition::replace(
+            conditions,
+            condition::new(
+                PROGRESSING,
+                &known.status,
+                &known.reason,
+                known.message,
+                now,
+            ),
+        );
     }
+}
+
+/// Whether the condition was written by a clock that is ahead of this one: counted from there, the
+/// deadline might not pass for months.
+fn is_of_the_future(known: &Condition, now: Timestamp) -> bool {
+    known
+        .last_update_time
+        .is_some_and(|written| written.duration_since(now) > SKEW)
 }
 
 /// Whether progress went unwritten for so long that it must not wait for the counts to settle:

@@ -25,6 +25,28 @@ fn a_first_status_of_a_new_set() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_restarts_the_deadline() {
+    for (age, expected) in [
+        (
+            "-7776000s",
+            expect![[r#"
+                status unavailable=1
+                  Available True MinimumReplicasAvailable 60s ago: said before
+                  Progressing True ReplicaSetUpdated: said before"#]],
+        ),
+        ("-50s", expect!["status unavailable=1"]),
+    ] {
+        check_status(
+            &format!(
+                "deadline=100 replicas=3 surge=1 unavailable=0 rev=2 status=4/1/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:ReplicaSetUpdated@{age} | web-a A 3 rev=1; web-b B 1/0 rev=2"
+            ),
+            Creation::None,
+            expected,
+        );
+    }
+}
+
+#[test]
 fn a_new_rollout_restarts_the_clock() {
     check_status(
         "gen=3 replicas=3 rev=1 status=3/3/3/3/0 cond=Available:True:MinimumReplicasAvailable cond=Progressing:True:NewReplicaSetAvailable@900s:web-a | web-a A 3 rev=1",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::recent::Recent;
+use super::recent::{Departure, Recent};
 use super::{LIMIT, Owner};
 use crate::resource::Resource;
 
@@ -23,6 +23,8 @@ pub(super) struct Pending {
     writes: BTreeMap<Resource, u64>,
     /// UIDs of objects that are to go.
     deletes: BTreeSet<(Resource, Arc<str>)>,
+    /// The owner itself is gone, though its store shows it.
+    is_gone: bool,
     /// Whether a sync was refused: only then somebody has to be woken.
     pub(super) refused: bool,
     /// When the last of it was recorded.
@@ -46,13 +48,14 @@ struct Progress {
 
 impl Pending {
     fn is_complete(&self) -> bool {
-        self.writes.is_empty() && self.deletes.is_empty()
+        self.writes.is_empty() && self.deletes.is_empty() && !self.is_gone
     }
 
     /// The resources whose stores lag; one may come twice.
     fn resources(&self) -> impl Iterator<Item = Resource> {
         let deletes = self.deletes.iter().map(|(resource, _)| *resource);
-        self.writes.keys().copied().chain(deletes)
+        let own = self.is_gone.then_some(self.owner.resource);
+        self.writes.keys().copied().chain(deletes).chain(own)
     }
 
     fn waits_for(&self, resource: Resource) -> bool {
@@ -78,7 +81,7 @@ impl State {
 
     pub(super) fn deleting(&mut self, owner: &Owner, resource: Resource, uid: &str, now: Instant) {
         let progress = self.resources.entry(resource).or_default();
-        if progress.seen.is_none() || progress.gone.contains(uid) {
+        if progress.seen.is_none() || progress.gone.get(uid).is_some() {
             return;
         }
         let uid: Arc<str> = uid.into();
@@ -88,6 +91,14 @@ impl State {
         pending(&mut self.owners, owner, now)
             .deletes
             .insert((resource, uid));
+    }
+
+    pub(super) fn vanished(&mut self, owner: &Owner, now: Instant) {
+        let progress = self.resources.entry(owner.resource).or_default();
+        let is_seen = progress.gone.get(&owner.uid) == Some(Departure::Over);
+        if progress.seen.is_some() && !is_seen {
+            pending(&mut self.owners, owner, now).is_gone = true;
+        }
     }
 
     /// Takes a delete back. The owner, if that was the last thing it waited for.
@@ -129,10 +140,19 @@ impl State {
             .collect()
     }
 
-    /// The owner that waited for nothing but this object to go.
-    pub(super) fn gone(&mut self, resource: Resource, uid: &str) -> Option<Pending> {
+    /// The owner that waited for nothing but this object to go. What was written for the object
+    /// itself no longer matters once that is over.
+    pub(super) fn gone(
+        &mut self,
+        resource: Resource,
+        uid: &str,
+        departure: Departure,
+    ) -> Option<Pending> {
+        if departure == Departure::Over {
+            self.forget(uid);
+        }
         let progress = self.resources.entry(resource).or_default();
-        progress.gone.insert(uid);
+        progress.gone.insert(uid, departure);
         let owner = progress.deletes.remove(uid)?;
         self.complete_delete(&owner, resource, uid)
     }
@@ -180,6 +200,7 @@ impl State {
                 }
                 stays
             });
+            pending.is_gone &= pending.owner.resource != resource;
         }
         settled
             .iter()
@@ -235,6 +256,9 @@ impl State {
             let seen = seen.unwrap_or_default();
             let _ = write!(text, "{resource} at {version} (seen {seen}), ");
         }
+        if pending.is_gone {
+            let _ = write!(text, "its own removal, ");
+        }
         if let Some((resource, uid)) = pending.deletes.first() {
             let count = pending.deletes.len();
             let _ = write!(text, "{count} deletes, first {resource} with uid {uid}, ");
@@ -279,6 +303,7 @@ fn pending<'a>(
             owner: owner.clone(),
             writes: BTreeMap::new(),
             deletes: BTreeSet::new(),
+            is_gone: false,
             refused: false,
             since: now,
         });

@@ -19,8 +19,12 @@ enum Step {
     Gone(&'static str),
     /// A list of pods at this version was asked for so many seconds ago, and is in the store.
     Listed(u64, u64),
-    /// The owner is gone.
+    /// The store shows that the owner is gone.
     Forget,
+    /// The API server says that the owner is gone.
+    Vanished,
+    /// A new list of ReplicaSets is in the store.
+    ListedSelf,
     /// Seconds pass.
     Seconds(u64),
     /// The worker loops' tick: so many lists were asked for so far.
@@ -305,6 +309,28 @@ async fn stories() {
             ],
         ),
         (
+            "who is gone is not synced until its store says so",
+            &[
+                Seen(10),
+                SeenSelf(10),
+                Vanished,
+                Waits,
+                Seen(20),
+                Waits,
+                Forget,
+                Ready,
+                Woken(0),
+            ],
+        ),
+        (
+            "who was seen to go is not waited for",
+            &[SeenSelf(10), Forget, Vanished, Ready],
+        ),
+        (
+            "who was said to be gone, and stands in a new list, is synced again",
+            &[SeenSelf(10), Vanished, Waits, ListedSelf, Woken(1), Ready],
+        ),
+        (
             "a list of pods says nothing of ReplicaSets",
             &[
                 Seen(10),
@@ -355,8 +381,13 @@ async fn stories() {
                 FailedDelete(uid) => barrier.failed_delete(&rs, PODS, uid),
                 Seen(version) => barrier.seen(PODS, version),
                 SeenSelf(version) => barrier.seen(NATIVE_REPLICA_SETS, version),
-                Gone(uid) => barrier.gone(PODS, uid),
-                Forget => barrier.forget(&rs.uid),
+                Gone(uid) => barrier.gone(PODS, uid, Departure::Begun),
+                Vanished => barrier.vanished(&rs),
+                Forget => barrier.gone(NATIVE_REPLICA_SETS, &rs.uid, Departure::Over),
+                ListedSelf => {
+                    tokio::time::advance(Duration::from_secs(1)).await;
+                    barrier.listed(NATIVE_REPLICA_SETS, Instant::now());
+                }
                 Listed(version, ago) => {
                     barrier.seen(PODS, version);
                     barrier.listed(PODS, Instant::now() - Duration::from_secs(ago));

@@ -42,6 +42,29 @@ async fn keys_leave_in_the_order_of_arrival_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_follows_from_a_reconcile_does_not_wait_behind_a_thousand_first_ones() {
+    let queue = queue();
+    for name in ["n1", "n2", "n3", "n4"] {
+        queue.add(key(name), Reason::Resync);
+    }
+    for name in ["f1", "f2"] {
+        queue.add(key(name), Reason::Dependent);
+    }
+    for name in ["n1", "f1", "n2", "f2", "n3"] {
+        assert_eq!(take_name(&queue).await, name);
+    }
+    // A change of the object itself is no follow-up, whatever else there is.
+    queue.add(key("n5"), Reason::Changed);
+    queue.add(key("n5"), Reason::CaughtUp);
+    queue.add(key("n1"), Reason::CaughtUp);
+    queue.done(&key("n1"));
+    for name in ["n1", "n4", "n5"] {
+        assert_eq!(take_name(&queue).await, name);
+    }
+    assert_silent(&queue, 1000 * MS).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn reasons_are_collected_until_the_key_leaves() {
     let queue = queue();
     queue.add(key("a"), Reason::Dependent);

@@ -42,6 +42,14 @@ impl Why {
     pub fn contains(self, reason: Reason) -> bool {
         self.0 & reason as u8 != 0
     }
+
+    /// Whether all of it comes of an earlier reconcile of the object: its dependents, its writes,
+    /// its timers.
+    pub(super) fn is_follow_up(self) -> bool {
+        const FOLLOW_UPS: u8 =
+            Reason::Dependent as u8 | Reason::CaughtUp as u8 | Reason::Timer as u8;
+        self.0 & !FOLLOW_UPS == 0
+    }
 }
 
 impl From<Reason> for Why {

@@ -146,6 +146,14 @@ impl WriteError {
         matches!(self.refusal, Refusal::Invalid(_))
     }
 
+    /// Whether the object is not there, or not as the write supposes.
+    pub fn contradicts_view(&self) -> bool {
+        matches!(
+            self.refusal,
+            Refusal::NotFound(_) | Refusal::Conflict(_) | Refusal::Invalid(_)
+        )
+    }
+
     /// Whether the write was sent and no reply came, so that it may have happened.
     pub fn is_unanswered(&self) -> bool {
         matches!(self.refusal, Refusal::Unanswered(_))

@@ -8,8 +8,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::error::{Call, Refusal};
-use super::{Target, Verb, WriteError, Writer, Written};
+use super::error::Refusal;
+use super::{Target, WriteError, Writer, Written};
 use crate::barrier::Owner;
 use crate::lease::Leader;
 use crate::request::Content;
@@ -73,16 +73,16 @@ impl Writer {
         subresource: Option<&'static str>,
         operations: &Operations,
     ) -> Result<Written, WriteError> {
-        let path = target
-            .resource
-            .path(Some(target.namespace), Some(target.name), subresource);
-        let call = Call::new(Verb::Patch, target, subresource);
-        let body = serde_json::to_vec(operations).map_err(|error| call.unreadable(&error))?;
-        let reply = self
-            .write(leader, call, &path, Content::JsonPatch, body)
-            .await
-            .map_err(as_conflict)?;
-        Ok(self.record(owner, target, reply))
+        self.patch(
+            leader,
+            owner,
+            target,
+            subresource,
+            Content::JsonPatch,
+            operations,
+        )
+        .await
+        .map_err(as_conflict)
     }
 }
 

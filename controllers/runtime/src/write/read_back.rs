@@ -1,4 +1,4 @@
-//! After a write whose outcome is open: did it happen?
+//! Live reads: of owners before what cannot be taken back, and after a write whose outcome is open.
 //!
 //! A create that happened but counts as failed is repeated under another name, and a delete
 //! that happened but counts as failed can be followed by a delete of another pod, because
@@ -9,19 +9,19 @@
 
 use std::time::Duration;
 
-use ironkeel_plan::meta::OwnerReference;
+use ironkeel_plan::meta::{OwnerReference, Stored};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::error::Call;
-use super::{Target, WriteError, Writer};
+use super::{Target, Verb, WriteError, Writer};
 use crate::barrier::Owner;
-use crate::request::{Reply, ReplyMeta};
+use crate::request::{Accept, Content, Reply, ReplyMeta};
 use crate::resource::PODS;
 
-/// How long an API server that does not answer is asked again. As long as the default renew
-/// deadline: a leader that reaches nobody for longer ends anyway.
+/// How long an API server that does not answer is asked again: as long as its restart takes. A
+/// leader that reaches nobody for its renew deadline ends before.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// First pause between two questions; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -65,6 +65,50 @@ impl Writer {
             }
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Reads an object from the API server itself, past every cache.
+    pub async fn live<T: DeserializeOwned>(&self, target: Target<'_>) -> Result<T, WriteError> {
+        let path = target
+            .resource
+            .path(Some(target.namespace), Some(target.name), None);
+        let call = Call::new(Verb::Get, target, None);
+        let _permit = self.limits.acquire().await;
+        let (content, accept) = (Content::Json, Accept::Json);
+        let answer = self.exchange(call, &path, content, accept, Vec::new());
+        answer
+            .await?
+            .json()
+            .map_err(|error| call.unreadable(&error))
+    }
+
+    /// Reads the owner itself live. If it is gone, or another object has its name by now, the watch
+    /// that shows it lags: nothing is synced for it until it was seen to go.
+    pub async fn live_owner<T>(&self, owner: &Owner) -> Result<T, WriteError>
+    where
+        T: DeserializeOwned + Stored,
+    {
+        let live: Result<T, WriteError> = self.live(Target::of(owner)).await;
+        let is_gone = match &live {
+            Ok(found) => found.uid() != &*owner.uid,
+            Err(error) => error.is_not_found(),
+        };
+        if is_gone {
+            self.barrier.vanished(owner);
+        }
+        live
+    }
+
+    /// A write of the owner itself was refused: most likely somebody else changed it, but it may be
+    /// gone.
+    pub(super) async fn look_whether_gone(&self, owner: &Owner) {
+        let is_gone = match self.live::<Reply>(Target::of(owner)).await {
+            Ok(found) => found.metadata.uid != *owner.uid,
+            Err(error) => error.is_not_found(),
+        };
+        if is_gone {
+            self.barrier.vanished(owner);
         }
     }
 

@@ -1,3 +1,4 @@
+mod owner;
 mod unanswered;
 
 use std::time::Duration;
@@ -7,7 +8,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::barrier::Readiness;
+use crate::barrier::{Departure, Readiness};
 use crate::fake::{Answer, Script, refusal};
 use crate::metrics::{Metrics, encode};
 use crate::resource::{NATIVE_REPLICA_SETS, PODS, REPLICA_SETS};
@@ -314,7 +315,7 @@ async fn an_immediate_delete_waits_for_the_object_to_go() {
         rig.delete().await.unwrap();
         rig.barrier.seen(PODS, 1000);
         assert!(rig.is_held_back(), "an old version counted as the deletion");
-        rig.barrier.gone(PODS, "pod-uid");
+        rig.barrier.gone(PODS, "pod-uid", Departure::Begun);
         assert!(!rig.is_held_back());
     }
 }

@@ -182,12 +182,14 @@ fn a_write_says_something() {
     let time = |history: &mut History, time: &str| {
         history.edit(C, SETS, "a", |set| {
             set["status"] = json!({"observedGeneration": 1, "conditions": [
-                {"type": "Ready", "status": "True", "lastTransitionTime": time},
+                {"type": "Ready", "status": "True", "lastUpdateTime": time},
             ]});
         })
     };
     assert_eq!(time(&mut history, "2026-11-21T10:00:00Z"), NOTHING);
     assert_eq!(time(&mut history, "2026-11-21T10:00:01Z"), ["G5-noop"]);
+    // Set right after a clock that was ahead.
+    assert_eq!(time(&mut history, "2026-11-21T09:00:00Z"), NOTHING);
 }
 
 #[test]

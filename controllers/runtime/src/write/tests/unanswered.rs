@@ -106,7 +106,7 @@ async fn a_delete_that_outlived_its_refusal_is_settled_by_a_look() {
     ]);
     rig.delete().await.unwrap();
     assert!(rig.is_held_back());
-    rig.barrier.gone(PODS, "pod-uid");
+    rig.barrier.gone(PODS, "pod-uid", Departure::Begun);
     assert!(!rig.is_held_back());
 }
 
@@ -122,7 +122,7 @@ async fn a_delete_whose_reply_was_lost_is_settled_by_a_look() {
     let gone = Rig::new([Err("connection reset"), refusal(404, "NotFound", "gone")]);
     gone.delete().await.unwrap();
     assert!(gone.is_held_back());
-    gone.barrier.gone(PODS, "pod-uid");
+    gone.barrier.gone(PODS, "pod-uid", Departure::Begun);
     assert!(!gone.is_held_back());
 
     let untouched = Rig::new([Err("connection reset"), pod("59", json!({}))]);
