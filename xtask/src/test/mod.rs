@@ -47,16 +47,17 @@ enum Stage {
     Clippy,
     /// Unit and property tests
     Unit,
-    /// 1,000 seeds of every scenario on a model of the API server, and every fault at every step of those marked for it;
-    /// only when it is named
+    /// 1,000 seeds of every scenario on a model of the API server, and every fault at every step of those marked for it
     Sim,
     /// cargo doc, no warnings
     Doc,
     /// helm lint and helm template with every set of values
     Charts,
+    /// The model of the API server answers random requests as a real one does
+    Model,
     /// The race against kube-controller-manager in small: every scenario works, every write is counted
     Bench,
-    /// The manager is killed, and its requests fail, at a sample of its writes to a real API server; only when it is named
+    /// The manager is killed, and its requests fail, at a sample of its writes to a real API server
     Crash,
     /// Our e2e against Ironkeel's kinds
     E2e,
@@ -75,10 +76,6 @@ enum Stage {
 impl Stage {
     const QUICK: [Self; 4] = [Self::Fmt, Self::Tidy, Self::Clippy, Self::Unit];
 
-    /// Stages that run only when `--only` names them: they look for bugs that nobody knows of, and find some; and the race,
-    /// whose smoke has not passed as a whole yet.
-    const ON_REQUEST: [Self; 3] = [Self::Sim, Self::Crash, Self::Bench];
-
     const fn needs_cluster(self) -> bool {
         matches!(
             self,
@@ -93,7 +90,8 @@ impl Stage {
 
     /// Whether it uses upstream's programs.
     const fn needs_programs(self) -> bool {
-        self.needs_cluster() || matches!(self, Self::Charts | Self::Bench | Self::Crash)
+        self.needs_cluster()
+            || matches!(self, Self::Charts | Self::Model | Self::Bench | Self::Crash)
     }
 }
 
@@ -101,11 +99,7 @@ impl Stage {
 pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
     let stages: Vec<Stage> = match (flags.quick, flags.only.as_slice()) {
         (true, _) => Stage::QUICK.to_vec(),
-        (false, []) => Stage::value_variants()
-            .iter()
-            .copied()
-            .filter(|stage| !Stage::ON_REQUEST.contains(stage))
-            .collect(),
+        (false, []) => Stage::value_variants().to_vec(),
         (false, only) => only.to_vec(),
     };
     let wanted = |stage: Stage| stages.contains(&stage);
@@ -155,6 +149,9 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
             Some(programs) => {
                 if wanted(Stage::Charts) {
                     runner.run("charts", |stage| charts::check(stage, programs));
+                }
+                if wanted(Stage::Model) {
+                    runner.run("model", sim::model);
                 }
                 if wanted(Stage::Bench) {
                     runner.run("bench", bench::smoke);

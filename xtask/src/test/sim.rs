@@ -1,11 +1,26 @@
-//! The simulator: seeds of every scenario, and every fault at every step of those that are marked for it.
+//! The simulator: seeds of every scenario, every fault at every step of those that are marked for it, and its model of the
+//! API server beside a real one.
 
 use anyhow::Result;
 use ironkeel_testbed::Progress;
 
 use super::counts::Libtest;
 use super::runner::{Ended, Stage};
+use super::sources;
 use crate::{shell, sim};
+
+/// Random requests per comparison with the real API server come in so many runs of 150.
+const MODEL_RUNS: &str = "8";
+
+/// Compares the model of the API server with a real one.
+pub(super) fn model(stage: &Stage<'_>) -> Result<Ended> {
+    let mut command = shell::cargo();
+    command.args(["test", "--package=ironkeel-sim", "--locked", "--test=model"]);
+    // One API server at a time.
+    command.args(["--", "--test-threads=1"]);
+    command.env("IRONKEEL_MODEL_RUNS", MODEL_RUNS);
+    sources::libtest(stage, command, None)
+}
 
 /// Builds the simulator and runs its gate; a scenario is a test.
 pub(super) fn gate(stage: &Stage<'_>) -> Result<Ended> {

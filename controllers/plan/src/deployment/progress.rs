@@ -138,8 +138,10 @@ pub(super) fn judge(
             conditions,
             condition::new(PROGRESSING, FALSE, TIMED_OUT, message, now),
         );
-    } else if let Some(known) = current.filter(|known| is_of_the_future(known, now)) {
-        let known = known.clone();
+    } else if let Some(known) = running(view, conditions)
+        .filter(|known| is_of_the_future(known, now))
+        .cloned()
+    {
         condition::replace(
             conditions,
             condition::new(
@@ -171,14 +173,17 @@ pub(super) fn is_overdue(before: &[Condition], after: &[Condition]) -> bool {
         .is_some_and(|(before, after)| after.duration_since(before) >= LONGEST)
 }
 
+/// The condition, if its clock runs.
+fn running<'a>(view: &View<'_>, conditions: &'a [Condition]) -> Option<&'a Condition> {
+    view.target.deadline?;
+    condition::find(conditions, PROGRESSING)
+        .filter(|known| !matches!(known.reason.as_str(), AVAILABLE | TIMED_OUT))
+}
+
 /// When the rollout counts as failed unless it makes progress; `None` when no clock runs.
 fn deadline(view: &View<'_>, conditions: &[Condition]) -> Option<Timestamp> {
     let seconds = view.target.deadline?;
-    let known = condition::find(conditions, PROGRESSING)?;
-    if matches!(known.reason.as_str(), AVAILABLE | TIMED_OUT) {
-        return None;
-    }
-    let since = known.last_update_time?;
+    let since = running(view, conditions)?.last_update_time?;
     since
         .checked_add(SignedDuration::from_secs(i64::from(seconds)))
         .ok()
@@ -187,7 +192,9 @@ fn deadline(view: &View<'_>, conditions: &[Condition]) -> Option<Timestamp> {
 /// How long until the deadline of an unfinished rollout passes, by the stored condition.
 pub(super) fn time_left(view: &View<'_>) -> Option<SignedDuration> {
     let at = deadline(view, &view.deployment.status.conditions)?;
-    let left = at.duration_since(view.observed.now);
+    // No longer than the deadline itself, for a clock that is set back meanwhile.
+    let longest = SignedDuration::from_secs(i64::from(view.target.deadline?));
+    let left = at.duration_since(view.observed.now).min(longest);
     (left > SignedDuration::ZERO).then_some(left)
 }
 
