@@ -117,7 +117,7 @@ const SECTIONS: [Section; 7] = [
     },
     Section {
         scenario: "P12",
-        title: "P12: kill -9 of the leader while pods are made",
+        title: "P12: kill -9 of the leader while pods are made, each with its own default lease",
         figures: &[
             ("takeover_s", "to the other's first pod, s"),
             ("finish_s", "to the last pod, s"),

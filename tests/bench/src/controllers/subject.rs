@@ -170,7 +170,16 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until it does nothing: not more than 1 % of a processor for half a second.
+    /// Waits until it does nothing and has nothing left to tell: an event of ours waits a second for others like it, which
+    /// nothing outside the process shows.
+    pub async fn settled(&mut self) -> Result<()> {
+        const LAST_EVENTS: Duration = Duration::from_millis(1200);
+        self.quiet().await?;
+        tokio::time::sleep(LAST_EVENTS).await;
+        self.quiet().await
+    }
+
+    /// Waits until it does nothing: not more than 2 % of a processor for half a second.
     pub async fn quiet(&mut self) -> Result<()> {
         const WINDOW: Duration = Duration::from_millis(500);
         const LONGEST: Duration = Duration::from_secs(45);

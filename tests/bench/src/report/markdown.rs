@@ -93,7 +93,9 @@ fn markdown(results: &Results) -> String {
          with its client limit raised (`{}`); its default limit of 20 requests a second has a column of its own where it\n\
          was measured. Both act with one ServiceAccount per controller. etcd (waiting for the disk) and kube-apiserver are the\n\
          same processes for all; pods are never scheduled; a stand-in for kubelets makes them ready in P3. Runs alternate\n\
-         (A B B A), each with a fresh process. Values are medians with the first and third quartile; ratios are the median of the\n\
+         (A B B A), each with a fresh process, but P10, whose pairs are windows of one process, and P11, which runs once for each\n\
+         size. Concurrency and leases are each side's defaults: 5 syncs at once there and 32 here, a lease of 15 s there and of\n\
+         6 s here, which P12 is most of. Values are medians with the first and third quartile; ratios are the median of the\n\
          ratios within a pair. Write requests count whatever the answer was, events and dry runs among them. Compare ratios, not\n\
          seconds: the whole cluster shares one small machine.\n",
         UPSTREAM_LIMIT.join(" ")

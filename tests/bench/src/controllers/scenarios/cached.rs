@@ -17,8 +17,7 @@ use crate::controllers::subject::Subject;
 use crate::proc;
 use crate::results::Run;
 
-/// How long a process may settle before its memory is read or its writes are counted: memory comes back from the
-/// allocator late, and an event waits a second for others like it, which nothing outside the process shows.
+/// How long a process may settle before its memory is read: it comes back from the allocator late.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Heartbeats under way at once.
 const IN_FLIGHT: usize = 16;
@@ -32,7 +31,7 @@ pub async fn cold_start(race: &Race, subject: Subject, population: &Population) 
     let mut running = race.spawn(subject, false)?;
     population.wait_whole(race).await?;
     let first_write = Instant::now();
-    running.quiet().await?;
+    running.settled().await?;
     let phase = measuring.end(&race.cluster, &running, first_write).await?;
     recording.same("creates of pods", phase.counts.write("POST pods"), 1);
     recording.same("deletes of pods", phase.counts.write("DELETE pods"), 0);
@@ -51,8 +50,7 @@ pub async fn churn(race: &Race, subject: Subject, population: &Population) -> Re
     let mut running = race.spawn(subject, false)?;
     population.take_one(&race.cluster.api).await?;
     population.wait_whole(race).await?;
-    running.quiet().await?;
-    tokio::time::sleep(SETTLE).await;
+    running.settled().await?;
     let mut runs: Vec<Run> = Vec::new();
     let mut number = 0;
     for window in 0..WINDOWS {

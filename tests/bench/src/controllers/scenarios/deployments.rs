@@ -62,7 +62,7 @@ pub async fn many(race: &Race, subject: Subject) -> Result<Run> {
             &|_| {},
         )
         .await?;
-    running.quiet().await?;
+    running.settled().await?;
     let phase = measuring.end(&race.cluster, &running, settled).await?;
     let counts = &phase.counts;
     recording.same("creates of pods", counts.accepted("POST pods"), pods);
@@ -126,7 +126,7 @@ pub async fn update(race: &Race, subject: Subject) -> Result<Run> {
         let reached = seen
             .wait("Deployments", many as usize, limit, done, &on_good)
             .await?;
-        running.quiet().await?;
+        running.settled().await?;
         let phase = measuring.end(&race.cluster, &running, reached).await?;
         let counts = &phase.counts;
         for (what, verb, wanted) in [

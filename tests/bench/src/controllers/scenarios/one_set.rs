@@ -38,7 +38,7 @@ pub async fn run(race: &Race, subject: Subject, scenario: &str, pods: u32) -> Re
         f64::from(pods) / exist.duration_since(measuring.began).as_secs_f64(),
     );
     let settled = settled(&tracker, pods, limit).await?;
-    running.quiet().await?;
+    running.settled().await?;
     let up = measuring.end(&race.cluster, &running, settled).await?;
     recording.same(
         "up: creates of pods",
@@ -58,7 +58,7 @@ pub async fn run(race: &Race, subject: Subject, scenario: &str, pods: u32) -> Re
     .await?;
     api.wait_for_count(&pods_of, 0, limit, &on_count).await?;
     let settled = self::settled(&tracker, 0, limit).await?;
-    running.quiet().await?;
+    running.settled().await?;
     let down = measuring.end(&race.cluster, &running, settled).await?;
     recording.same(
         "down: deletes of pods",
