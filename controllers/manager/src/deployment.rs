@@ -22,7 +22,7 @@ use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::controller::Reconcile;
 use ironkeel_runtime::events::Regarding;
 use ironkeel_runtime::lease::Leader;
-use ironkeel_runtime::queue::Work;
+use ironkeel_runtime::queue::{Reason, Work};
 use ironkeel_runtime::resource::{PODS, Resource};
 use ironkeel_runtime::store::Store;
 use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
@@ -115,6 +115,7 @@ impl Reconcile for Deployments {
             regarding: Regarding::of(self.family.resource, &deployment.metadata),
             resource_version: deployment.metadata.resource_version,
             is_live: false,
+            lost_a_set: work.why.contains(Reason::Dependent),
         };
         for event in &plan.events {
             self.announcer.event(&sync.regarding, event);
@@ -222,6 +223,8 @@ struct Sync<'a> {
     regarding: Regarding,
     /// Version of the Deployment, after this sync's own writes to it.
     resource_version: u64,
+    /// Whether what became of a ReplicaSet of it is a reason for this sync.
+    lost_a_set: bool,
     /// Whether it was read live, and is there.
     is_live: bool,
 }
@@ -298,7 +301,7 @@ impl Sync<'_> {
         scaled: Option<Scaling>,
     ) -> Result<Step, SyncError> {
         let controller = self.controller;
-        if self.deployment.status.observed_generation > 0 {
+        if self.deployment.status.observed_generation > 0 || self.lost_a_set {
             // One that had a ReplicaSet may be gone, and its ReplicaSet with it: the two come by
             // different watches. It would be made anew as often as the garbage collector deletes it.
             self.check_live().await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ironkeel_plan::meta::{Meta, OwnerReference};
 use ironkeel_plan::pod::Pod;
+use ironkeel_runtime::queue::Reason;
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::write::WriteError;
 use jiff::SignedDuration;
@@ -87,6 +88,23 @@ pub fn only_counts(old: Option<&Arc<Pod>>, new: Option<&Arc<Pod>>) -> bool {
     }
 }
 
+/// Why an object that was added or changed runs. What its own reconcile has told must not send it
+/// back behind every object that waits for its first.
+pub fn reason_of(old: Option<&Meta>, new: &Meta) -> Reason {
+    let only_status = old.is_some_and(|old| {
+        old.generation == new.generation
+            && old.deletion_timestamp == new.deletion_timestamp
+            && old.labels == new.labels
+            && old.annotations == new.annotations
+            && old.owner_references == new.owner_references
+    });
+    if only_status {
+        Reason::Status
+    } else {
+        Reason::Changed
+    }
+}
+
 /// The reference that makes `owner` the managing controller of an object.
 pub fn controller_reference(resource: Resource, owner: &Meta) -> OwnerReference {
     OwnerReference {
@@ -99,7 +117,7 @@ pub fn controller_reference(resource: Resource, owner: &Meta) -> OwnerReference 
     }
 }
 
-/// Whether an owner that was read live may adopt: it must be the one that was observed, and not
+/// Whether something may be adopted or made for an owner that was read live: it must be the one that was observed, and not
 /// be on its way out (kubernetes#42639).
 pub fn still_the_same(observed: &Meta, live: &Meta) -> Result<(), SyncError> {
     let key = observed.key();

@@ -113,8 +113,10 @@ impl Process {
     ) -> Result<()> {
         let flags = &self.flags;
         if !flags.election.leader_elect {
+            let since = Instant::now();
+            wiring.watch_from_now_on()();
             wiring
-                .run_controllers(&Leader::without_election(), None, stop)
+                .run_controllers(&Leader::without_election(), since, stop)
                 .await;
             return Ok(());
         }
@@ -135,13 +137,14 @@ impl Process {
             self.seed,
             metrics.lease.clone(),
         )?
-        .with_events(recorder);
+        .with_events(recorder)
+        .when_answered(wiring.watch_from_now_on());
         let Some(tenure) = candidate.acquire(stop).await else {
             tracing::info!("stopped before leading");
             return Ok(());
         };
         let leader = tenure.leader();
-        let current_at = tenure.succeeds_another().then(Instant::now);
+        let since = tenure.since();
         let drained = CancellationToken::new();
         // On a task of its own: renewing must not wait for anything that the controllers do.
         let mut holding = tokio::spawn({
@@ -152,7 +155,7 @@ impl Process {
             biased;
             // A lost lease ends the process at once: no write may follow it.
             end = &mut holding => end,
-            () = wiring.run_controllers(&leader, current_at, stop) => {
+            () = wiring.run_controllers(&leader, since, stop) => {
                 drained.cancel();
                 holding.await
             }

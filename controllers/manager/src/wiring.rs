@@ -13,6 +13,7 @@ use anyhow::Result;
 use ironkeel_plan::pod::Pod;
 use ironkeel_plan::replicaset::SetKind;
 use ironkeel_plan::workload::{Deployment, Extras, ReplicaSet};
+use ironkeel_runtime::awaited::Awaited;
 use ironkeel_runtime::barrier::Barrier;
 use ironkeel_runtime::clock::Clock;
 use ironkeel_runtime::http::Check;
@@ -78,6 +79,8 @@ struct Parts {
     queue_metrics: QueueMetrics,
     namespace: Option<String>,
     windows: Windows,
+    /// Whether the watches may begin.
+    begun: Awaited<bool>,
     /// `None`: every controller writes with the manager's own identity.
     identities: Option<Identities>,
     seed: u64,
@@ -121,7 +124,8 @@ struct Concurrency {
 }
 
 impl Wiring {
-    /// Starts the watches of the kinds that the flags ask for; they run until `stop`.
+    /// Sets up the watches of the kinds that the flags ask for; they run from
+    /// [`Wiring::watch_from_now_on`] until `stop`.
     pub fn start(
         process: &Process,
         metrics: &Metrics,
@@ -141,6 +145,7 @@ impl Wiring {
             queue_metrics: QueueMetrics::register(registry),
             namespace: Some(flags.namespace.clone()).filter(|namespace| !namespace.is_empty()),
             windows: Windows::default(),
+            begun: Awaited::default(),
             identities: process.identities.clone(),
             seed: process.seed,
         });
@@ -230,6 +235,13 @@ impl Wiring {
             wiring.gate.start(wiring.parts.client.clone(), stop.clone());
         }
         Ok(wiring)
+    }
+
+    /// What lets the watches begin. They wait for the first answer about the lease: a process that
+    /// leads at once then lists everything that a leader before it wrote, and lists it only once.
+    pub fn watch_from_now_on(&self) -> impl FnOnce() + Send + 'static {
+        let parts = Arc::clone(&self.parts);
+        move || parts.begun.set(true)
     }
 
     /// What has to hold before the manager counts as ready: complete stores, not leadership.

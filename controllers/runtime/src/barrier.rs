@@ -24,9 +24,10 @@ use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
 pub(crate) use self::recent::Departure;
-use self::state::{Pending, State};
+use self::state::{Overdue, Pending, State};
 use crate::resource::Resource;
-use crate::store::Change;
+use crate::store::{Change, Store};
+use crate::watch::Progress;
 
 mod recent;
 mod state;
@@ -83,7 +84,7 @@ struct Inner {
 }
 
 type Wake = Arc<dyn Fn(Key) + Send + Sync>;
-type AskForList = Arc<dyn Fn() + Send + Sync>;
+type AskForList = Arc<dyn Fn(Instant) + Send + Sync>;
 
 impl fmt::Debug for Barrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,10 +129,32 @@ impl Barrier {
         wakes.entry(resource).or_default().push(Arc::new(wake));
     }
 
-    /// `ask` has `resource` listed anew, and [`listed`](Self::listed) told of it.
+    /// Follows the watch that fills `store`: what it calls at each step. In return a list is asked
+    /// for through the store when the watch owes an own write for too long.
+    pub fn follow<V: Stored>(
+        &self,
+        resource: Resource,
+        store: &Store<V>,
+    ) -> impl Fn(Progress) + Send + Sync + use<V> {
+        let (barrier, store) = (self.clone(), store.clone());
+        self.on_overdue(resource, move |moment| store.ask_for_list(moment));
+        move |progress| match progress {
+            Progress::Followed(version) => barrier.seen(resource, version),
+            Progress::Listed { version, began } => {
+                barrier.seen(resource, version);
+                barrier.listed(resource, began);
+            }
+        }
+    }
+
+    /// `ask` has `resource` listed from a moment on, and [`listed`](Self::listed) told of it.
     ///
     /// It is called outside of the barrier's locks and must not block.
-    pub fn on_overdue(&self, resource: Resource, ask: impl Fn() + Send + Sync + 'static) {
+    pub(crate) fn on_overdue(
+        &self,
+        resource: Resource,
+        ask: impl Fn(Instant) + Send + Sync + 'static,
+    ) {
         self.inner.lists.lock().insert(resource, Arc::new(ask));
     }
 
@@ -203,18 +226,24 @@ impl Barrier {
     /// new list shows whatever is true.
     pub fn hurry(&self) {
         let overdue = self.inner.state.lock().overdue(Instant::now());
-        for (resource, missing) in overdue {
+        for Overdue {
+            resource,
+            last,
+            first,
+        } in overdue
+        {
             let Some(ask) = self.inner.lists.lock().get(&resource).cloned() else {
                 continue;
             };
             self.inner.overdue.inc();
             tracing::warn!(
                 %resource,
-                missing,
+                first,
                 "own writes were not observed within {} s: asking for a new list",
                 LIMIT.as_secs(),
             );
-            ask();
+            // Strictly later: what was recorded in the same moment may have come after the list.
+            ask(last + Duration::from_nanos(1));
         }
     }
 
@@ -222,7 +251,7 @@ impl Barrier {
     ///
     /// Nobody waits any longer for what was written before: the list shows it, or it is not there
     /// (an object that outlived its delete; a write that an etcd restored from a backup has lost).
-    pub fn listed(&self, resource: Resource, began: Instant) {
+    pub(crate) fn listed(&self, resource: Resource, began: Instant) {
         self.change(|state, _| state.listed(resource, began));
     }
 

@@ -31,6 +31,7 @@ pub use settings::{LeaseError, LeaseSettings};
 /// One that wants to lead.
 pub struct Candidate {
     contest: Contest,
+    answered: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// One that leads, until [`Tenure::hold`] says otherwise.
@@ -38,7 +39,7 @@ pub struct Candidate {
 pub struct Tenure {
     contest: Contest,
     leader: Leader,
-    succeeds: bool,
+    since: Instant,
 }
 
 /// How a tenure ended. In every case the process has to end with it.
@@ -74,7 +75,16 @@ impl Candidate {
                 seen: None,
                 reported: String::new(),
             },
+            answered: None,
         })
+    }
+
+    /// Calls `answered` when the first attempt is over, whatever came of it. What is listed from then
+    /// on holds everything that a leader before wrote, if the attempt was successful.
+    #[must_use]
+    pub fn when_answered(mut self, answered: impl FnOnce() + Send + 'static) -> Self {
+        self.answered = Some(Box::new(answered));
+        self
     }
 
     /// Posts upstream's `LeaderElection` events about the Lease.
@@ -88,7 +98,6 @@ impl Candidate {
     pub async fn acquire(mut self, stop: &CancellationToken) -> Option<Tenure> {
         let lease = self.contest.settings.lease();
         let identity = self.contest.settings.identity.clone();
-        let mut succeeds = false;
         tracing::info!(%lease, %identity, "attempting to acquire leader lease");
         loop {
             let attempt = tokio::select! {
@@ -96,7 +105,11 @@ impl Candidate {
                 () = stop.cancelled() => return None,
                 attempt = self.contest.acquire_or_renew() => attempt,
             };
+            let since = Instant::now();
             self.contest.report_holder();
+            if let Some(answered) = self.answered.take() {
+                answered();
+            }
             match attempt {
                 Attempt::Held(sent) => {
                     let until = sent + self.contest.settings.renew_deadline;
@@ -108,10 +121,10 @@ impl Candidate {
                     return Some(Tenure {
                         contest: self.contest,
                         leader: Leader::elected(lease, until),
-                        succeeds,
+                        since,
                     });
                 }
-                Attempt::HeldByAnother => succeeds = true,
+                Attempt::HeldByAnother => {}
                 Attempt::Failed(why) => {
                     tracing::warn!(%lease, error = %why, "cannot acquire the lease");
                 }
@@ -131,10 +144,10 @@ impl Candidate {
 }
 
 impl Tenure {
-    /// Whether another led while this process contended: its last writes may have been committed
-    /// later than what a watch of this process has shown so far.
-    pub const fn succeeds_another(&self) -> bool {
-        self.succeeds
+    /// Since when this process leads: everything that a leader before it wrote was committed by then,
+    /// but a watch may not have shown it yet.
+    pub const fn since(&self) -> Instant {
+        self.since
     }
 
     /// The token that writes ask for.

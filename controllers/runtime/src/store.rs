@@ -70,8 +70,8 @@ struct Inner<V> {
     content: RwLock<Content<V>>,
     /// When the last list that is in the store was asked for.
     listed: Awaited<Option<Instant>>,
-    /// Whether somebody wants a new list.
-    wanted: Awaited<bool>,
+    /// The moment from which somebody wants a list.
+    wanted: Awaited<Option<Instant>>,
 }
 
 struct Content<V> {
@@ -115,7 +115,7 @@ impl<V: Stored> Store<V> {
                     resource_version: 0,
                 }),
                 listed: Awaited::new(None),
-                wanted: Awaited::new(false),
+                wanted: Awaited::new(None),
             }),
         }
     }
@@ -178,9 +178,11 @@ impl<V: Stored> Store<V> {
         self.inner.listed.wait_for(Option::is_some).await;
     }
 
-    /// Wants a new list of whoever keeps the store current, because its watch may lag.
-    pub fn ask_for_list(&self) {
-        self.inner.wanted.set(true);
+    /// Wants a list that is asked for no earlier than `moment`, of whoever keeps the store current:
+    /// its watch may lag.
+    pub fn ask_for_list(&self, moment: Instant) {
+        let known = self.inner.wanted.read(|wanted| *wanted);
+        self.inner.wanted.set(known.max(Some(moment)));
     }
 
     /// Waits until the store holds everything that was committed before `moment`: until a list that
@@ -188,19 +190,17 @@ impl<V: Stored> Store<V> {
     pub async fn listed_since(&self, moment: Instant) {
         let is_recent = |began: &Option<Instant>| began.is_some_and(|began| began >= moment);
         if !self.inner.listed.read(is_recent) {
-            self.ask_for_list();
+            self.ask_for_list(moment);
         }
         self.inner.listed.wait_for(is_recent).await;
     }
 
-    /// Waits until a new list is wanted.
+    /// Waits until a list is wanted that is newer than the one in the store.
     pub(crate) async fn list_wanted(&self) {
-        self.inner.wanted.wait_for(|wanted| *wanted).await;
-    }
-
-    /// A list is about to be asked for: whoever wanted one before gets this.
-    pub(crate) fn list_begins(&self) {
-        self.inner.wanted.set(false);
+        let is_older = |wanted: &Option<Instant>| {
+            wanted.is_some() && self.inner.listed.read(|began| began < wanted)
+        };
+        self.inner.wanted.wait_for(is_older).await;
     }
 
     /// Stores what a watch event brought.

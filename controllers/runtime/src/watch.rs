@@ -290,7 +290,8 @@ impl Watch {
             let Some(failure) = failure else {
                 // The server ended the watch in its normal course.
                 if !was_good {
-                    tokio::time::sleep(self.backoff.next()).await;
+                    let delay = self.backoff.next();
+                    pause(delay, sink.store, &mut position).await;
                 }
                 continue;
             };
@@ -307,7 +308,7 @@ impl Watch {
                 Failure::Missing(_) | Failure::Transport(_) | Failure::Silent(_) => {}
             }
             self.report(&failure, delay);
-            tokio::time::sleep(delay).await;
+            pause(delay, sink.store, &mut position).await;
         }
     }
 
@@ -368,7 +369,16 @@ impl Watch {
                 Position::At(version) => version,
             };
             *position = Position::At(version);
-            let mut frames = self.source.watch::<V>(version, self.watch_time()).await?;
+            let watch = self.source.watch::<V>(version, self.watch_time());
+            let mut frames = tokio::select! {
+                biased;
+                () = sink.store.list_wanted() => {
+                    *position = Position::Unknown;
+                    *progressed = true;
+                    return Ok(());
+                }
+                frames = watch => frames?,
+            };
             self.report_live();
             let mut at = sink.store.resource_version();
             loop {
@@ -453,6 +463,20 @@ impl Watch {
             %error,
             "object cannot be decoded and is left as it was known"
         );
+    }
+}
+
+/// Waits before the next attempt. Where a watch is to be resumed and somebody wants a list, there
+/// is nothing to wait for; an attempt to list that failed is not repeated sooner.
+async fn pause<V: Stored>(delay: Duration, store: &Store<V>, position: &mut Position) {
+    let waited = tokio::time::sleep(delay);
+    if *position == Position::Unknown {
+        return waited.await;
+    }
+    tokio::select! {
+        biased;
+        () = store.list_wanted() => *position = Position::Unknown,
+        () = waited => {}
     }
 }
 

@@ -182,7 +182,7 @@ impl Writer {
     /// resources know no strategic merge, so theirs is read first and the whole list is
     /// written back against the version that was read.
     ///
-    /// The caller re-reads the owner with [`Writer::live`] before: an owner that is being
+    /// The caller re-reads the owner with [`Writer::live_owner`] before: an owner that is being
     /// deleted must not adopt.
     pub async fn adopt(
         &self,
@@ -286,19 +286,21 @@ impl Writer {
         // Noted before the request: its watch event can overtake the reply.
         self.barrier
             .deleting(owner, target.resource, precondition.uid);
-        let result = match self.write(leader, call, &path, Content::Json, body).await {
-            Err(error) if error.leaves_open() => {
+        let answer = self.write(leader, call, &path, Content::Json, body).await;
+        let was_looked_for = matches!(&answer, Err(error) if error.leaves_open());
+        let result = match answer {
+            Err(error) if was_looked_for => {
                 self.deleted_after_all(precondition.uid, call, error).await
             }
             other => other,
         };
         let gone_later = matches!(&result, Ok(reply) if !is_stored_deletion(reply));
         let settled = result.map(|reply| self.record(owner, target, reply));
-        if gone_later {
+        if gone_later && !was_looked_for {
             // Again: a list that was made before the delete was done may have settled the first note.
             self.barrier
                 .deleting(owner, target.resource, precondition.uid);
-        } else {
+        } else if !gone_later {
             // Refused, or told by its version: the object's end is not what to wait for.
             self.barrier
                 .failed_delete(owner, target.resource, precondition.uid);
@@ -324,7 +326,7 @@ impl Writer {
             Ok(reply) => Ok(self.record(owner, target, reply)),
             Err(error) => {
                 if target.is(owner) && error.contradicts_view() {
-                    self.look_whether_gone(owner).await;
+                    self.look_at_owner(owner).await;
                 }
                 Err(error)
             }

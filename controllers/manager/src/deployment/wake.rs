@@ -9,6 +9,7 @@ use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::store::{Change, Store};
 
+use crate::execute::reason_of;
 use crate::patience::Windows;
 
 /// Wakes a Deployment that was added or changed; when one goes, those that may now adopt the
@@ -20,7 +21,9 @@ pub fn deployment_changed(
     change: &Change<Deployment>,
 ) {
     if let Some(deployment) = &change.new {
-        queue.add(deployment.metadata.key(), Reason::Changed);
+        let old = change.old.as_ref().map(|old| &old.metadata);
+        let reason = reason_of(old, &deployment.metadata);
+        queue.add(deployment.metadata.key(), reason);
     }
     let Some(old) = &change.old else { return };
     if change.new.is_none() {

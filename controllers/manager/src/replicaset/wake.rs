@@ -9,13 +9,16 @@ use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::Resource;
 use ironkeel_runtime::store::{Change, Store};
 
-use crate::execute::only_counts;
+use crate::execute::{only_counts, reason_of};
 use crate::patience::Windows;
 
 /// Wakes a set that was added or changed.
 pub fn set_changed(queue: &Queue, change: &Change<ReplicaSet>) {
     match &change.new {
-        Some(set) => queue.add(set.key(), Reason::Changed),
+        Some(set) => {
+            let old = change.old.as_ref().map(|old| &old.metadata);
+            queue.add(set.key(), reason_of(old, &set.metadata));
+        }
         None => {
             if let Some(set) = &change.old {
                 queue.forget(&set.key());
@@ -33,6 +36,12 @@ pub fn pod_changed(
     windows: &Windows,
     change: &Change<Pod>,
 ) {
+    if let (Some(old), Some(new)) = (&change.old, &change.new)
+        && old.says_the_same(new)
+    {
+        // Nodes update the status of their pods all day.
+        return;
+    }
     let controller = |pod: Option<&Arc<Pod>>| pod.and_then(|pod| owning_set(resource, sets, pod));
     let (old, new) = (change.old.as_ref(), change.new.as_ref());
     let (before, now) = (controller(old), controller(new));

@@ -144,3 +144,43 @@ async fn pods_of_other_kinds_or_of_a_set_that_was_recreated_wake_nobody() {
     old["metadata"]["ownerReferences"][0]["uid"] = json!("uid-of-an-earlier-one");
     assert_eq!(world.woken(None, Some(old)).await.0, names(&[]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_only_tells_of_itself_does_not_count_as_changed() {
+    let world = World::new();
+    let set = |generation: i64, label: &str, replicas: i32| -> Arc<ReplicaSet> {
+        let set = json!({
+            "metadata": {"name": "one", "namespace": "ns", "uid": "uid-one", "resourceVersion": "1",
+                "generation": generation, "labels": {"app": label}},
+            "spec": {"selector": {"matchLabels": {"app": "a"}}},
+            "status": {"replicas": replicas},
+        });
+        Arc::new(serde_json::from_value(set).unwrap())
+    };
+    for (old, new, why) in [
+        (None, set(1, "a", 0), "changed"),
+        (Some(set(1, "a", 0)), set(1, "a", 3), "status"),
+        (Some(set(1, "a", 3)), set(2, "a", 3), "changed"),
+        (Some(set(1, "a", 3)), set(1, "b", 3), "changed"),
+    ] {
+        let new = Some(new);
+        set_changed(&world.queue, &Change { old, new });
+        let work = world.queue.next().await.unwrap();
+        assert_eq!(work.why.to_string(), why);
+        world.queue.done(&work.key);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_controller_looks_at_wakes_nobody() {
+    let world = World::new();
+    let before = pod("a", "one", "Running");
+    let mut after = before.clone();
+    after["metadata"]["resourceVersion"] = "6".into();
+    after["status"]["conditions"] =
+        json!([{"type": "PodScheduled", "status": "False", "message": "looked again"}]);
+    assert_eq!(
+        world.woken(Some(before), Some(after)).await,
+        (names(&[]), names(&[]))
+    );
+}

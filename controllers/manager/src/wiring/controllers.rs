@@ -37,22 +37,12 @@ const QUIET: Duration = Duration::from_secs(3);
 impl Wiring {
     /// Runs every controller until `stop`, and returns when the last reconcile has ended.
     ///
-    /// With a moment, which is when another's lease had ended, each begins when its stores hold
-    /// everything that was committed before: watches that lag would hide that one's last writes.
-    pub async fn run_controllers(
-        &self,
-        leader: &Leader,
-        current_at: Option<Instant>,
-        stop: &CancellationToken,
-    ) {
+    /// Each begins when its stores hold everything that was committed before `since`, when this
+    /// process began to lead: watches that lag would hide the last writes of the leader before.
+    pub async fn run_controllers(&self, leader: &Leader, since: Instant, stop: &CancellationToken) {
         let tasks = TaskTracker::new();
         for family in &self.deployments {
-            tasks.spawn(self.run_deployments(
-                family.clone(),
-                leader.clone(),
-                current_at,
-                stop.clone(),
-            ));
+            tasks.spawn(self.run_deployments(family.clone(), leader.clone(), since, stop.clone()));
         }
         for family in &self.sets {
             let concurrency = self.concurrency.sets;
@@ -61,7 +51,7 @@ impl Wiring {
                 family.clone(),
                 concurrency,
                 leader.clone(),
-                current_at,
+                since,
                 stop.clone(),
             ));
         }
@@ -72,7 +62,7 @@ impl Wiring {
                 family.clone(),
                 concurrency,
                 leader.clone(),
-                current_at,
+                since,
                 stop.clone(),
             ));
         }
@@ -84,7 +74,7 @@ impl Wiring {
         &self,
         family: DeploymentFamily,
         leader: Leader,
-        current_at: Option<Instant>,
+        since: Instant,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let parts = Arc::clone(&self.parts);
@@ -103,9 +93,9 @@ impl Wiring {
             let start = async {
                 gate.open(family.resource).await;
                 tokio::join!(
-                    filled(&deployments, current_at),
-                    filled(&sets, current_at),
-                    filled(&pods, current_at),
+                    deployments.listed_since(since),
+                    sets.listed_since(since),
+                    pods.listed_since(since),
                 );
                 let client = parts.identity(DEPLOYMENT, &stop).await;
                 // A template of our own kind is rehearsed with the identity that will create the
@@ -148,7 +138,7 @@ impl Wiring {
         family: SetFamily,
         concurrency: usize,
         leader: Leader,
-        current_at: Option<Instant>,
+        since: Instant,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + Send + 'static {
         let parts = Arc::clone(&self.parts);
@@ -161,7 +151,7 @@ impl Wiring {
             } = family;
             let start = async {
                 gate.open(family.resource).await;
-                tokio::join!(filled(&sets, current_at), filled(&pods, current_at));
+                tokio::join!(sets.listed_since(since), pods.listed_since(since));
                 parts.identity(name, &stop).await
             };
             let Some(client) = stop.run_until_cancelled(start).await else {
@@ -245,14 +235,6 @@ impl Parts {
         if tokio::time::timeout(LAST_EVENTS, posting).await.is_err() {
             tracing::warn!(controller = name, "the last events were not posted in time");
         }
-    }
-}
-
-/// Waits until a store is complete, as of a moment if there is one.
-async fn filled<V: Stored>(store: &Store<V>, current_at: Option<Instant>) {
-    match current_at {
-        Some(moment) => store.listed_since(moment).await,
-        None => store.synced().await,
     }
 }
 

@@ -7,7 +7,7 @@ use ironkeel_runtime::http::Check;
 use ironkeel_runtime::queue::{Queue, Reason};
 use ironkeel_runtime::resource::{PODS, Resource};
 use ironkeel_runtime::store::{Change, Store};
-use ironkeel_runtime::watch::{Progress, Readable, Scope, Watch, WatchState};
+use ironkeel_runtime::watch::{Readable, Scope, Watch, WatchState};
 use tokio_util::sync::CancellationToken;
 
 use super::{DeploymentFamily, SetFamily, Wiring, seed_of};
@@ -144,8 +144,11 @@ impl Wiring {
         let stop = stop.clone();
         tokio::spawn(async move {
             let barrier = parts.barrier.clone();
-            let (seen, overdue) = (parts.barrier.clone(), store.clone());
-            barrier.on_overdue(resource, move || overdue.ask_for_list());
+            let on_progress = barrier.follow(resource, &store);
+            let begun = parts.begun.wait_for(|begun| *begun);
+            if stop.run_until_cancelled(begun).await.is_none() {
+                return;
+            }
             watch
                 .run(
                     store,
@@ -153,13 +156,7 @@ impl Wiring {
                         barrier.observe(resource, change);
                         on_change(change);
                     },
-                    move |progress| match progress {
-                        Progress::Followed(version) => seen.seen(resource, version),
-                        Progress::Listed { version, began } => {
-                            seen.seen(resource, version);
-                            seen.listed(resource, began);
-                        }
-                    },
+                    on_progress,
                     stop,
                 )
                 .await;

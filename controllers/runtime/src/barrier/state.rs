@@ -31,6 +31,15 @@ pub(super) struct Pending {
     since: Instant,
 }
 
+/// What the watch of a resource has owed for too long.
+pub(super) struct Overdue {
+    pub(super) resource: Resource,
+    /// Since when it owes the last of it.
+    pub(super) last: Instant,
+    /// What it owes first, for people.
+    pub(super) first: String,
+}
+
 /// What is known of one resource's store.
 #[derive(Default)]
 struct Progress {
@@ -116,9 +125,9 @@ impl State {
 
     /// The owners that waited for nothing but versions up to this one, by version and UID.
     ///
-    /// A version falls only with a new list, from an etcd that was restored from a backup or from
-    /// an API server that lags. Later writes are then compared with what the store really holds;
-    /// who waited already goes on waiting.
+    /// A version falls only with a new list, from an etcd that was restored from a backup. Later
+    /// writes are then compared with what the store really holds; who waited already goes on
+    /// waiting, until [`State::listed`].
     pub(super) fn seen(&mut self, resource: Resource, version: u64) -> Vec<Pending> {
         let progress = self.resources.entry(resource).or_default();
         progress.seen = Some(version);
@@ -157,8 +166,10 @@ impl State {
         self.complete_delete(&owner, resource, uid)
     }
 
-    pub(super) fn forget(&mut self, owner_uid: &str) -> Option<Pending> {
-        let pending = self.owners.remove(owner_uid)?;
+    fn forget(&mut self, owner_uid: &str) {
+        let Some(pending) = self.owners.remove(owner_uid) else {
+            return;
+        };
         for (resource, version) in &pending.writes {
             if let Some(progress) = self.resources.get_mut(resource) {
                 progress
@@ -171,7 +182,6 @@ impl State {
                 progress.deletes.remove(object);
             }
         }
-        Some(pending)
     }
 
     /// The owners that waited for nothing but what this list has settled, by UID.
@@ -208,42 +218,44 @@ impl State {
             .collect()
     }
 
-    /// The resources that have owed something for too long, and what: each at most once per [`LIMIT`].
-    pub(super) fn overdue(&mut self, now: Instant) -> Vec<(Resource, String)> {
-        let mut missing: BTreeMap<Resource, &Pending> = BTreeMap::new();
+    /// What watches have owed for too long, for each resource at most once per [`LIMIT`].
+    pub(super) fn overdue(&mut self, now: Instant) -> Vec<Overdue> {
+        let mut overdue: BTreeMap<Resource, (Instant, &Pending)> = BTreeMap::new();
         for pending in self.owners.values() {
             if now < pending.since + LIMIT {
                 continue;
             }
             for resource in pending.resources() {
-                // The first that waits, so that the log says the same in every run.
-                let first = missing.entry(resource).or_insert(pending);
+                let (last, first) = overdue.entry(resource).or_insert((pending.since, pending));
+                *last = pending.since.max(*last);
+                // By UID too, so that the log says the same in every run.
                 if (pending.since, &pending.owner.uid) < (first.since, &first.owner.uid) {
                     *first = pending;
                 }
             }
         }
-        let missing: Vec<(Resource, String)> = missing
+        let overdue: Vec<Overdue> = overdue
             .into_iter()
-            .map(|(resource, first)| {
-                let owner = &first.owner;
-                let what = self.describe(first);
-                (
-                    resource,
-                    format!("{what}, for {} {}", owner.resource, owner.key),
-                )
+            .map(|(resource, (last, first))| Overdue {
+                resource,
+                last,
+                first: format!(
+                    "{}, for {} {}",
+                    self.describe(first),
+                    first.owner.resource,
+                    first.owner.key
+                ),
             })
             .collect();
-        missing
+        overdue
             .into_iter()
-            .filter(|(resource, _)| {
-                self.resources.get_mut(resource).is_some_and(|progress| {
-                    let due = progress.hurried.is_none_or(|last| last + LIMIT <= now);
-                    if due {
-                        progress.hurried = Some(now);
-                    }
-                    due
-                })
+            .filter(|overdue| {
+                let progress = self.resources.entry(overdue.resource).or_default();
+                let due = progress.hurried.is_none_or(|last| last + LIMIT <= now);
+                if due {
+                    progress.hurried = Some(now);
+                }
+                due
             })
             .collect()
     }

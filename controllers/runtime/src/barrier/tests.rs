@@ -368,7 +368,7 @@ async fn stories() {
         let (barrier, woken) = barrier();
         let asked = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&asked);
-        barrier.on_overdue(PODS, move || {
+        barrier.on_overdue(PODS, move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
         let rs = owner("uid-1");
@@ -454,7 +454,7 @@ async fn a_refusal_says_what_is_missing_and_is_counted() {
             what: "pods at 17 (seen 10), 1 deletes, first pods with uid p-uid".to_owned(),
         }
     );
-    barrier.on_overdue(PODS, || {});
+    barrier.on_overdue(PODS, |_| {});
     tokio::time::advance(LIMIT).await;
     barrier.hurry();
     let mut text = String::new();

@@ -209,7 +209,7 @@ async fn a_write_that_never_shows_holds_its_owner_until_a_new_list_was_made() {
     let bench = start(2, &[]);
     let asked = Arc::new(Notify::new());
     let ask = Arc::clone(&asked);
-    bench.barrier.on_overdue(PODS, move || ask.notify_one());
+    bench.barrier.on_overdue(PODS, move |_| ask.notify_one());
     let owner = Owner {
         resource: NATIVE_REPLICA_SETS,
         key: Key::new("ns", "a"),

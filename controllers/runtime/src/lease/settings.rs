@@ -27,9 +27,9 @@ pub struct LeaseSettings {
 impl LeaseSettings {
     /// Periods of 6 s, 4 s and 1 s.
     ///
-    /// Upstream's are 15 s, 10 s and 2 s: there a takeover begins with filling the caches, which here are warm, and a
-    /// process that gives up is back within a second. A leader still has three attempts, and a request that it sent
-    /// last has two seconds to be over before another leads.
+    /// Upstream's are 15 s, 10 s and 2 s. A takeover here begins with one list of each kind over stores that are warm, and
+    /// a process that gives up is back within a second. A leader whose attempts are refused has three of them, and a
+    /// request that it sent last has two seconds to be over before another leads.
     pub fn new(
         namespace: impl Into<String>,
         name: impl Into<String>,

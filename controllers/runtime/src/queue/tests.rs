@@ -56,7 +56,7 @@ async fn what_follows_from_a_reconcile_does_not_wait_behind_a_thousand_first_one
     // A change of the object itself is no follow-up, whatever else there is.
     queue.add(key("n5"), Reason::Changed);
     queue.add(key("n5"), Reason::CaughtUp);
-    queue.add(key("n1"), Reason::CaughtUp);
+    queue.add(key("n1"), Reason::Status);
     queue.done(&key("n1"));
     for name in ["n1", "n4", "n5"] {
         assert_eq!(take_name(&queue).await, name);

@@ -21,9 +21,11 @@ pub enum Reason {
     Retry = 1 << 5,
     /// The controller starts: every object is looked at once.
     Resync = 1 << 6,
+    /// Nothing but the object's status changed: most often by its own reconcile.
+    Status = 1 << 7,
 }
 
-const TEXTS: [(Reason, &str); 7] = [
+const TEXTS: [(Reason, &str); 8] = [
     (Reason::Changed, "changed"),
     (Reason::Dependent, "dependent"),
     (Reason::Orphan, "orphan"),
@@ -31,6 +33,7 @@ const TEXTS: [(Reason, &str); 7] = [
     (Reason::Timer, "timer"),
     (Reason::Retry, "retry"),
     (Reason::Resync, "resync"),
+    (Reason::Status, "status"),
 ];
 
 /// The set of reasons that woke a key since it was last handed out.
@@ -46,8 +49,10 @@ impl Why {
     /// Whether all of it comes of an earlier reconcile of the object: its dependents, its writes,
     /// its timers.
     pub(super) fn is_follow_up(self) -> bool {
-        const FOLLOW_UPS: u8 =
-            Reason::Dependent as u8 | Reason::CaughtUp as u8 | Reason::Timer as u8;
+        const FOLLOW_UPS: u8 = Reason::Dependent as u8
+            | Reason::CaughtUp as u8
+            | Reason::Timer as u8
+            | Reason::Status as u8;
         self.0 & !FOLLOW_UPS == 0
     }
 }

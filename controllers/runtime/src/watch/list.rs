@@ -20,7 +20,6 @@ impl Watch {
         P: Fn(Progress),
     {
         self.report_listing();
-        sink.store.list_begins();
         let began = Instant::now();
         let mut listed = Vec::new();
         let mut next = String::new();

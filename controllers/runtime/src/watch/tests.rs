@@ -1,12 +1,16 @@
 //! The watch against scripted replies under the ordinary client. Time is paused: it moves
 //! only when every task waits. The real API server is what the e2e suite runs against.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use ironkeel_plan::meta::Key;
 use prometheus_client::registry::Registry;
 
 use self::server::{Pipe, Reply, Run, line, pod, run};
 use super::*;
-use crate::resource::{PODS, REPLICA_SETS};
+use crate::barrier::{Barrier, Owner, Readiness};
+use crate::resource::{NATIVE_REPLICA_SETS, PODS, REPLICA_SETS};
 
 mod protobuf;
 mod server;
@@ -128,6 +132,68 @@ async fn a_list_that_somebody_wants_is_made_at_once_although_the_watch_is_silent
     pipe.send(line("BOOKMARK", &server::meta(60)));
     run.pass(1).await;
     assert_eq!(run.take_log(), "@60");
+    assert_eq!(run.requests(), [LIST, &from(10), LIST, &from(50)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_somebody_wants_does_not_wait_for_the_back_off() {
+    // The watch ends as soon as it has begun, and is not resumed at once.
+    let (first, pipe) = watch();
+    let (second, _pipe) = watch();
+    let run = run(vec![two_pods(), first, nothing(60), second]);
+    run.settle().await;
+    drop(pipe);
+    run.settle().await;
+    run.take_log();
+    let moment = Instant::now();
+    run.store.listed_since(moment).await;
+    assert_eq!(moment.elapsed(), Duration::ZERO);
+    assert_eq!(run.take_log(), "@60 -a@5 -b@7");
+    run.settle().await;
+    assert_eq!(run.requests(), [LIST, &from(10), LIST, &from(60)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_failed_is_not_repeated_sooner_because_somebody_waits() {
+    let away = || Reply::status(503, "ServiceUnavailable", "away");
+    let run = run(vec![away(), away(), nothing(60)]);
+    run.settle().await;
+    let store = run.store.clone();
+    let moment = Instant::now();
+    store.listed_since(moment).await;
+    assert!(moment.elapsed() > Duration::ZERO);
+    assert_eq!(run.requests()[..3], [LIST, LIST, LIST]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_no_event_answers_is_settled_by_one_new_list() {
+    let barrier = Barrier::register(&mut Registry::default());
+    let woken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&woken);
+    barrier.on_ready(NATIVE_REPLICA_SETS, move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    let (first, _silent) = watch();
+    let (second, _silent_too) = watch();
+    let later = Reply::page(&[pod("b", "uid-b", 7)], 50, "");
+    let replies = vec![two_pods(), first, later, second];
+    let run = server::start_with(PODS, Scope::default(), replies, &barrier);
+    run.settle().await;
+    let owner = Owner {
+        resource: NATIVE_REPLICA_SETS,
+        key: Key::new("ns", "web"),
+        uid: "uid-web".into(),
+    };
+    barrier.deleting(&owner, PODS, "uid-a");
+    assert_ne!(barrier.check(&owner.uid), Readiness::Ready);
+    run.pass(30).await;
+    barrier.hurry();
+    run.pass(1).await;
+    assert_eq!(barrier.check(&owner.uid), Readiness::Ready);
+    assert_eq!(woken.load(Ordering::Relaxed), 1);
+    run.pass(60).await;
+    barrier.hurry();
+    run.pass(1).await;
     assert_eq!(run.requests(), [LIST, &from(10), LIST, &from(50)]);
 }
 

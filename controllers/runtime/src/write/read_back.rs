@@ -83,32 +83,40 @@ impl Writer {
             .map_err(|error| call.unreadable(&error))
     }
 
-    /// Reads the owner itself live. If it is gone, or another object has its name by now, the watch
-    /// that shows it lags: nothing is synced for it until it was seen to go.
+    /// Reads the owner itself live. Nothing is synced for it until its store shows what was read:
+    /// this version, or, if it is gone or another object has its name by now, that it went.
     pub async fn live_owner<T>(&self, owner: &Owner) -> Result<T, WriteError>
     where
         T: DeserializeOwned + Stored,
     {
         let live: Result<T, WriteError> = self.live(Target::of(owner)).await;
-        let is_gone = match &live {
-            Ok(found) => found.uid() != &*owner.uid,
-            Err(error) => error.is_not_found(),
-        };
-        if is_gone {
-            self.barrier.vanished(owner);
+        match &live {
+            Ok(found) => self.note_owner(owner, Some((found.uid(), found.resource_version()))),
+            Err(error) if error.is_not_found() => self.note_owner(owner, None),
+            Err(_) => {}
         }
         live
     }
 
-    /// A write of the owner itself was refused: most likely somebody else changed it, but it may be
-    /// gone.
-    pub(super) async fn look_whether_gone(&self, owner: &Owner) {
-        let is_gone = match self.live::<Reply>(Target::of(owner)).await {
-            Ok(found) => found.metadata.uid != *owner.uid,
-            Err(error) => error.is_not_found(),
-        };
-        if is_gone {
-            self.barrier.vanished(owner);
+    /// A write of the owner itself was refused: somebody else changed it, or it is gone. Trying
+    /// again makes sense when its store shows which.
+    pub(super) async fn look_at_owner(&self, owner: &Owner) {
+        match self.live::<Reply>(Target::of(owner)).await {
+            Ok(Reply { metadata }) => {
+                self.note_owner(owner, Some((&metadata.uid, metadata.resource_version)));
+            }
+            Err(error) if error.is_not_found() => self.note_owner(owner, None),
+            Err(_) => {}
+        }
+    }
+
+    /// Takes note of what has the owner's name: UID and version.
+    fn note_owner(&self, owner: &Owner, live: Option<(&str, u64)>) {
+        match live {
+            Some((uid, version)) if *uid == *owner.uid => {
+                self.barrier.wrote(owner, owner.resource, version);
+            }
+            _ => self.barrier.vanished(owner),
         }
     }
 

@@ -110,6 +110,21 @@ pub(super) fn run(replies: Vec<Reply>) -> Run {
 }
 
 pub(super) fn start(resource: Resource, scope: Scope, replies: Vec<Reply>) -> Run {
+    start_with(
+        resource,
+        scope,
+        replies,
+        &Barrier::register(&mut Registry::default()),
+    )
+}
+
+/// A watch that feeds a barrier.
+pub(super) fn start_with(
+    resource: Resource,
+    scope: Scope,
+    replies: Vec<Reply>,
+    barrier: &Barrier,
+) -> Run {
     let requests = Arc::new(Mutex::new(Vec::new()));
     let replies = Arc::new(Mutex::new(VecDeque::from(replies)));
     let seen = Arc::clone(&requests);
@@ -135,10 +150,15 @@ pub(super) fn start(resource: Resource, scope: Scope, replies: Vec<Reply>) -> Ru
     let cancel = CancellationToken::new();
     let state = watch.state();
     let (changes, progress) = (Arc::clone(&log), Arc::clone(&log));
+    let (observe, follow) = (barrier.clone(), barrier.follow(resource, &store));
     let done = tokio::spawn(watch.run(
         store.clone(),
-        move |change: &Change<Pod>| changes.lock().push(text(change)),
+        move |change: &Change<Pod>| {
+            observe.observe(resource, change);
+            changes.lock().push(text(change));
+        },
         move |reached| {
+            follow(reached);
             let (Progress::Followed(version) | Progress::Listed { version, .. }) = reached;
             progress.lock().push(format!("@{version}"));
         },
