@@ -1,4 +1,4 @@
-//! The rules, for documents and for `ironkeel-sim rules`.
+//! The rules on commits in words, for documents and messages.
 
 /// A rule in words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
