@@ -62,6 +62,16 @@ pub(super) fn up_again(stage: &Stage<'_>, access: &Access) -> Result<Ended> {
 /// What tells if an object was replaced or its specification changed, one line an object, and each release's revision.
 fn identities(access: &Access) -> Result<BTreeSet<String>> {
     let mut lines = BTreeSet::new();
+    // The namespaces of cases that have ended go by themselves, with all that is in them.
+    let mut kubectl = access.kubectl();
+    kubectl.args(["get", "namespaces", "--no-headers", "--output"]);
+    kubectl.arg("custom-columns=N:.metadata.name,P:.status.phase");
+    let namespaces = shell::read(kubectl)?;
+    let stands = |namespace: &str| {
+        namespaces
+            .lines()
+            .any(|line| line.split_whitespace().eq([namespace, "Active"]))
+    };
     for kinds in [
         "pods,services,configmaps,secrets,serviceaccounts,deployments.apps",
         "ikdeploy,ikrs",
@@ -75,7 +85,8 @@ fn identities(access: &Access) -> Result<BTreeSet<String>> {
             // The width of a column depends on the other lines.
             let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
             // What is about to go, such as the pods of a case that has ended, changes by itself.
-            if line.ends_with(" <none>") {
+            let namespace = line.split(' ').nth(1).unwrap_or_default();
+            if line.ends_with(" <none>") && stands(namespace) {
                 lines.insert(line);
             }
         }
