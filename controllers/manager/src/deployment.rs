@@ -327,15 +327,12 @@ impl Sync<'_> {
             }
             Err(error) if error.is_already_exists() => {
                 let existing: ReplicaSet = controller.writer.live(target).await?;
-                let seen = existing.metadata.resource_version;
-                let is_orphan = existing.metadata.controller().is_none();
-                let known = controller.sets.get(&target.key());
-                let is_news = known.is_none_or(|known| known.metadata.resource_version < seen);
-                if !(is_orphan && is_news) && is_collision(self.deployment, &existing) {
+                let observed = controller.sets.get(&target.key());
+                if is_collision(self.deployment, &existing, observed.as_deref()) {
                     return Ok(Step::Creation(Creation::NameTaken, None));
                 }
-                // It is ours, from a create whose reply was lost, or it has been orphaned just now and
-                // may be adopted: wait until the store shows it.
+                // Ours, from a create whose reply was lost, or to be adopted: the store has to show it.
+                let seen = existing.metadata.resource_version;
                 controller
                     .barrier
                     .wrote(&self.owner, controller.family.sets, seen);

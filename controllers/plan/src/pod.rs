@@ -81,37 +81,11 @@ pub struct Pod {
 impl Pod {
     /// Whether nothing differs but the version: what changed is nothing that a controller looks at.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        let Self {
-            name,
-            namespace,
-            uid,
-            resource_version: _,
-            created,
-            deleting,
-            labels,
-            controller,
-            node,
-            phase,
-            ready,
-            ready_since,
-            restarts,
-            sidecar_restarts,
-            deletion_cost,
-        } = self;
-        *phase == other.phase
-            && *ready == other.ready
-            && *ready_since == other.ready_since
-            && *restarts == other.restarts
-            && *sidecar_restarts == other.sidecar_restarts
-            && *deletion_cost == other.deletion_cost
-            && *created == other.created
-            && *deleting == other.deleting
-            && *uid == other.uid
-            && *name == other.name
-            && *namespace == other.namespace
-            && *labels == other.labels
-            && *controller == other.controller
-            && *node == other.node
+        let same_version = Self {
+            resource_version: self.resource_version,
+            ..other.clone()
+        };
+        *self == same_version
     }
 
     /// Whether every container ended for good: phase Succeeded or Failed.

@@ -363,43 +363,36 @@ impl Watch {
         C: Fn(&Change<V>) + Send + Sync,
         P: Fn(Progress) + Send + Sync,
     {
-        let ended = async {
+        let follow = async {
             let version = match *position {
                 Position::Unknown => self.list(sink).await?,
                 Position::At(version) => version,
             };
             *position = Position::At(version);
-            let watch = self.source.watch::<V>(version, self.watch_time());
-            let mut frames = tokio::select! {
+            let watch = async {
+                let mut frames = self.source.watch::<V>(version, self.watch_time()).await?;
+                self.report_live();
+                let mut at = sink.store.resource_version();
+                while let Some(frame) = frames.next(SILENCE).await? {
+                    let before = at;
+                    at = self.take(frames.encoding, &frame, sink, at)?;
+                    *position = Position::At(at);
+                    *progressed |= at > before;
+                }
+                Ok(())
+            };
+            // A list is finished, a watch is left for one.
+            tokio::select! {
                 biased;
                 () = sink.store.list_wanted() => {
                     *position = Position::Unknown;
                     *progressed = true;
-                    return Ok(());
+                    Ok(())
                 }
-                frames = watch => frames?,
-            };
-            self.report_live();
-            let mut at = sink.store.resource_version();
-            loop {
-                let frame = tokio::select! {
-                    biased;
-                    () = sink.store.list_wanted() => {
-                        *position = Position::Unknown;
-                        *progressed = true;
-                        break;
-                    }
-                    frame = frames.next(SILENCE) => frame?,
-                };
-                let Some(frame) = frame else { break };
-                let before = at;
-                at = self.take(frames.encoding, &frame, sink, at)?;
-                *position = Position::At(at);
-                *progressed |= at > before;
+                ended = watch => ended,
             }
-            Ok(())
         };
-        let ended: Result<(), Failure> = ended.await;
+        let ended: Result<(), Failure> = follow.await;
         ended.err()
     }
 

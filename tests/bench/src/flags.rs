@@ -7,8 +7,8 @@ use clap::{Parser, ValueEnum};
 /// Runs our manager against kube-controller-manager on a real API server.
 ///
 /// etcd and kube-apiserver run alone on free ports of the loopback; pods stay unscheduled. Both sides run the same three
-/// loops: Deployments, ReplicaSets and ReplicationControllers. Runs alternate (A B B A), each with a process of its own (P10: windows of one process),
-/// and figures are medians with quartiles. At the end: a table, target/bench/results.json, docs/benchmarks.md with plots.
+/// loops: Deployments, ReplicaSets and ReplicationControllers. Runs alternate (A B B A), each with a process of its own (P10:
+/// windows of one process), and figures are medians with quartiles. At the end: a table, target/bench/results.json, docs/benchmarks.md with plots.
 #[derive(Clone, Debug, Parser)]
 #[expect(
     clippy::struct_excessive_bools,

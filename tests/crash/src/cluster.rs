@@ -177,6 +177,7 @@ async fn until(what: &str, mut ask: impl AsyncFnMut() -> Result<bool>) -> Result
         if Instant::now() > deadline {
             bail!("waited {} s for {what}", LIMIT.as_secs());
         }
+        // Set-up and tear-down of the cluster: what is asked differs, and most of it no watch tells.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())

@@ -119,6 +119,7 @@ impl Work {
     async fn carry_out(&self, step: Step, pod: &Value) {
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         if step != Step::Bind {
+            // What the start of a container takes is the point of it.
             tokio::time::sleep(delay(uid, step)).await;
         }
         for _ in 0..TRIES {

@@ -9,7 +9,7 @@ use super::runner::{Ended, Stage};
 use super::sources;
 use crate::{shell, sim};
 
-/// Random requests per comparison with the real API server come in so many runs of 150.
+/// Runs of the comparison with the real API server, of 150 random requests each.
 const MODEL_RUNS: &str = "8";
 
 /// Compares the model of the API server with a real one.

@@ -260,7 +260,22 @@ fn a_set_of_the_same_name_collides_unless_it_is_ours_and_equal() {
     let collides: Vec<bool> = scene
         .sets
         .iter()
-        .map(|set| is_collision(&scene.deployment, set))
+        .map(|set| is_collision(&scene.deployment, set, Some(set)))
         .collect();
     assert_eq!(collides, [true, false, true, true]);
+}
+
+#[test]
+fn an_orphan_that_is_not_observed_as_it_is_does_not_collide_yet() {
+    let scene = scene("replicas=1 | web-c B 1 foreign; web-d B 1 orphan");
+    let [foreign, orphan] = &scene.sets[..] else {
+        panic!("{:?}", scene.sets);
+    };
+    let mut before = ReplicaSet::clone(orphan);
+    before.metadata.resource_version -= 1;
+    let collides = |set: &ReplicaSet, known| is_collision(&scene.deployment, set, known);
+    assert!(!collides(orphan, None));
+    assert!(!collides(orphan, Some(&before)));
+    assert!(collides(orphan, Some(orphan)));
+    assert!(collides(foreign, None), "somebody else's stays theirs");
 }

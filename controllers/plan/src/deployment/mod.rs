@@ -250,12 +250,23 @@ pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite>
 
 /// Whether `existing`, which has the name of the ReplicaSet that was to be created, is another
 /// one: controlled by somebody else or made from another template. The hash must then change.
-pub fn is_collision(deployment: &Deployment, existing: &ReplicaSet) -> bool {
-    let is_own = existing
-        .metadata
-        .controller()
-        .is_some_and(|owner| owner.uid == deployment.metadata.uid);
-    !is_own || !existing.spec.template.same_pods(&deployment.spec.template)
+///
+/// An orphan is none as long as it is not `observed` as it is: it was let go a moment ago, and may
+/// be adopted. What is no collision is waited for until it is observed.
+pub fn is_collision(
+    deployment: &Deployment,
+    existing: &ReplicaSet,
+    observed: Option<&ReplicaSet>,
+) -> bool {
+    match existing.metadata.controller() {
+        Some(owner) if owner.uid == deployment.metadata.uid => {
+            !existing.spec.template.same_pods(&deployment.spec.template)
+        }
+        Some(_) => true,
+        None => observed.is_some_and(|known| {
+            known.metadata.resource_version >= existing.metadata.resource_version
+        }),
+    }
 }
 
 /// The event that tells of a failed [`Action::CreateSet`] of the ReplicaSet `name`.

@@ -76,7 +76,8 @@ pub enum Propagation {
 }
 
 impl Propagation {
-    pub(super) const fn as_str(self) -> &'static str {
+    /// The text of `propagationPolicy`.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Background => "Background",
             Self::Foreground => "Foreground",

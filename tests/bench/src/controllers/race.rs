@@ -143,6 +143,7 @@ impl Race {
                 "{} made no pod within a minute after its start",
                 running.subject.title()
             );
+            // Before anything is measured, and the subject has to be looked at too: it may have ended.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         running.quiet().await

@@ -181,6 +181,7 @@ impl Running {
 
     /// Waits until it does nothing: not more than 2 % of a processor for half a second.
     pub async fn quiet(&mut self) -> Result<()> {
+        // The kernel counts a process's time in ticks of 10 ms, and tells nobody when it stands still.
         const WINDOW: Duration = Duration::from_millis(500);
         const LONGEST: Duration = Duration::from_secs(45);
         let deadline = Instant::now() + LONGEST;

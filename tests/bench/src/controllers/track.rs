@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::api::{Api, Target};
 
-/// The smallest pause between two looks at everything that was seen.
+/// The pause between two looks at everything that was seen: a look goes through all of it, and one for each event would take
+/// the processor from what is measured.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// One object as a watch shows it, reduced to what the bench asks about.

@@ -8,6 +8,7 @@ use ironkeel_plan::meta::Key;
 use ironkeel_runtime::resource::{
     DEPLOYMENTS, NATIVE_DEPLOYMENTS, NATIVE_REPLICA_SETS, REPLICA_SETS, Resource,
 };
+pub use ironkeel_runtime::write::Propagation;
 use serde_json::Value;
 
 use crate::kubelet;
@@ -133,28 +134,6 @@ impl fmt::Display for Gate {
             Self::Condition(target, kind, reason) => {
                 write!(f, "condition {kind}={reason} of {target}")
             }
-        }
-    }
-}
-
-/// How dependents of a deleted object are treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Propagation {
-    /// They go after it.
-    Background,
-    /// They go before it.
-    Foreground,
-    /// They stay, without an owner.
-    Orphan,
-}
-
-impl Propagation {
-    /// The text of `propagationPolicy`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Background => "Background",
-            Self::Foreground => "Foreground",
-            Self::Orphan => "Orphan",
         }
     }
 }

@@ -31,6 +31,7 @@ pub async fn start(race: &Race, subject: Subject) -> Result<Run> {
     while !is_held(api.get(&lease(subject)).await?.as_ref()) {
         running.check()?;
         ensure!(Instant::now() < deadline, "nobody took the lease");
+        // The answer is wanted to 5 ms, of one object, from a server that does nothing else.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     recording.figure("leading_s", running.started.elapsed().as_secs_f64());
@@ -66,6 +67,7 @@ pub async fn fail_over(race: &Race, subject: Subject) -> Result<Run> {
     while seen.len() < pods as usize / 3 {
         leader.check()?;
         ensure!(Instant::now() < deadline, "the leader makes no pods");
+        // What the watch has seen is at hand; the leader itself may have ended.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     leader.kill();
