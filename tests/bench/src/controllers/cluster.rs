@@ -27,6 +27,8 @@ pub struct Cluster {
     pub bare: Bare,
     /// The bench's client, an administrator.
     pub api: Api,
+    /// The raw client: not an administrator, whom the API server lets pass without questions.
+    pub raw: Api,
     /// Our manager's kubeconfig.
     pub our_kubeconfig: PathBuf,
     /// kube-controller-manager's kubeconfig.
@@ -60,6 +62,7 @@ impl Cluster {
         let cluster = Self {
             bare,
             api,
+            raw: Api::open(&our_kubeconfig).await?,
             our_kubeconfig,
             upstream_kubeconfig,
         };

@@ -77,15 +77,6 @@ pub fn next_revision(name: &str) -> Value {
     json!({ "spec": { "template": template(name, "2") } })
 }
 
-/// A pod that belongs to nobody: the raw client's.
-pub fn raw_pod(name: &str) -> Value {
-    let mut pod = template("raw", "1");
-    pod["apiVersion"] = json!("v1");
-    pod["kind"] = json!("Pod");
-    pod["metadata"]["name"] = json!(name);
-    pod
-}
-
 /// A pod as the ReplicaSet `owner` would have made it.
 pub fn owned_pod(family: Family, owner: &str, uid: &str, number: u32) -> Value {
     let mut pod = template(owner, "1");

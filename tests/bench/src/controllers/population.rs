@@ -1,6 +1,6 @@
 //! Pods that fill caches: made once, and owned by ReplicaSets that have what they want.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt};
@@ -20,6 +20,7 @@ pub struct Population {
     sets: u32,
     each: u32,
     taken: AtomicU32,
+    beats: AtomicU64,
 }
 
 impl Population {
@@ -47,6 +48,7 @@ impl Population {
             sets,
             each,
             taken: AtomicU32::new(0),
+            beats: AtomicU64::new(0),
         })
     }
 
@@ -80,6 +82,12 @@ impl Population {
             .api
             .wait_for_count(&pods, self.pods(), race.sizes.limit, &|_| {})
             .await
+    }
+
+    /// The number of the next heartbeat, which no other of this population has: one that a pod has had already would
+    /// change nothing, and nobody would be sent anything.
+    pub fn next_beat(&self) -> u64 {
+        self.beats.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A pod's place for its `number`-th heartbeat: all pods in turn, but not those that are replaced between runs.

@@ -61,7 +61,8 @@ impl State {
         let node = binding["target"]["name"].as_str().unwrap_or_default();
         part(&mut new, "spec").insert("nodeName".to_owned(), json!(node));
         let now = seconds(self.now());
-        let condition = json!({ "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now });
+        let condition =
+            json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": now });
         let conditions = &mut new["status"]["conditions"];
         match conditions {
             Value::Array(list) => {

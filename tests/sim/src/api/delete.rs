@@ -156,7 +156,10 @@ impl State {
         };
         Ok(match step {
             Step::Stays(object) => Response::new(code, object.text.clone()),
-            Step::Waits(object) | Step::Gone(object) if place.strategy.returns_deleted => {
+            Step::Waits(object) if place.strategy.returns_deleted => {
+                Response::new(code, object.text.clone())
+            }
+            Step::Gone(object) if place.strategy.returns_deleted => {
                 Response::new(200, object.text.clone())
             }
             Step::Waits(object) | Step::Gone(object) => {

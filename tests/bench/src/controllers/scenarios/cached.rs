@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::controllers::api::Patch;
+use crate::controllers::api::{Api, Patch, Target};
 use crate::controllers::kubelet::heartbeat;
 use crate::controllers::measure::{Measuring, Recording, megabytes};
 use crate::controllers::population::Population;
@@ -52,11 +52,10 @@ pub async fn churn(race: &Race, subject: Subject, population: &Population) -> Re
     population.wait_whole(race).await?;
     running.settled().await?;
     let mut runs: Vec<Run> = Vec::new();
-    let mut number = 0;
     for window in 0..WINDOWS {
         let mut recording = Recording::new("P10", subject, population.pods());
         let measuring = Measuring::begin(&race.cluster, Some(&running)).await?;
-        let changes = beat(race, population, &mut number).await?;
+        let changes = beat(race, population).await?;
         let reached = Instant::now();
         running.check()?;
         let phase = measuring.end(&race.cluster, &running, reached).await?;
@@ -77,34 +76,54 @@ pub async fn churn(race: &Race, subject: Subject, population: &Population) -> Re
     Ok(runs)
 }
 
-/// One window of heartbeats; returns how many there were, after the last was answered.
-async fn beat(race: &Race, population: &Population, number: &mut u64) -> Result<u64> {
+/// One window of heartbeats; returns how many there were, after the last was answered. It fails if they change nothing:
+/// then nobody is sent anything, and the window measures silence.
+async fn beat(race: &Race, population: &Population) -> Result<u64> {
+    let api = &race.cluster.api;
+    let first = population.next_beat();
+    let witness = population.pod(first);
+    let before = version(api, &witness).await?;
+    let code = api
+        .patch(&witness, Patch::Strategic, &heartbeat(first))
+        .await?;
+    anyhow::ensure!(
+        code.is_success() && version(api, &witness).await? != before,
+        "heartbeat {first} changed nothing"
+    );
     let permits = Arc::new(Semaphore::new(IN_FLIGHT));
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / race.sizes.churn.max(1));
     // After a pause of the machine the rate is made up for: every side gets the same number.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let wanted = race.sizes.churn_window.as_millis() * u128::from(race.sizes.churn) / 1000;
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..wanted {
+    for _ in 1..wanted {
         ticks.tick().await;
         let permit = Arc::clone(&permits).acquire_owned().await?;
-        let (api, target, patch) = (
-            race.cluster.api.clone(),
-            population.pod(*number),
-            heartbeat(*number),
-        );
-        *number += 1;
+        let number = population.next_beat();
+        let (api, target, patch) = (api.clone(), population.pod(number), heartbeat(number));
         tasks.spawn(async move {
             let outcome = api.patch(&target, Patch::Strategic, &patch).await;
             drop(permit);
             outcome
         });
     }
-    let mut done = 0;
+    let mut done = 1;
     while let Some(outcome) = tasks.join_next().await {
         let code = outcome??;
         anyhow::ensure!(code.is_success(), "a heartbeat was answered with {code}");
         done += 1;
     }
     Ok(done)
+}
+
+async fn version(api: &Api, pod: &Target) -> Result<String> {
+    let pod = api
+        .get(pod)
+        .await?
+        .context("a pod of the population is gone")?;
+    let version = pod.pointer("/metadata/resourceVersion");
+    Ok(version
+        .and_then(|version| version.as_str())
+        .unwrap_or_default()
+        .to_owned())
 }
