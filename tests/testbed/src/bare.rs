@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::control_plane::{flag, kubectl};
 use crate::layout::{Layout, SERVICE_RANGE, create_private_folder, write_if_changed};
+use crate::lock::Lock;
 use crate::pki::{Authority, Subject};
 use crate::process::{Record, Service, recorded};
 use crate::progress::{Outcome, Progress, step};
@@ -38,6 +39,8 @@ pub struct Bare {
     programs: Programs,
     authority: Authority,
     server: String,
+    /// Nobody else ends or replaces what runs here.
+    _lock: Lock,
 }
 
 impl Bare {
@@ -51,6 +54,16 @@ impl Bare {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let layout = Layout::new(&config.folder);
+        create_private_folder(&layout.state)?;
+        let file = layout.state.join("lock");
+        let Some(mut lock) = Lock::take(&file)? else {
+            bail!(
+                "{} is used by another run ({}): wait for it, or end it",
+                layout.state.display(),
+                std::fs::read_to_string(&file).unwrap_or_default()
+            );
+        };
+        lock.sign(&format!("process {}", std::process::id()))?;
         end_all(&layout)?;
         for stale in [layout.etcd(), layout.records()] {
             if stale.exists() {
@@ -58,7 +71,6 @@ impl Bare {
                     .with_context(|| format!("remove {}", stale.display()))?;
             }
         }
-        create_private_folder(&layout.state)?;
         let [etcd_port, peer_port, api_port] = free_ports()?;
         let authority = Authority::ready(&layout.pki())?;
         authority.service_account_keys()?;
@@ -75,6 +87,7 @@ impl Bare {
             programs: programs.clone(),
             authority,
             layout,
+            _lock: lock,
         };
         let admin = bare.identity("admin", "admin", &["system:masters"])?;
         write_if_changed(&bare.kubeconfig(), &std::fs::read_to_string(admin)?)?;
