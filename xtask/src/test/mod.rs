@@ -53,7 +53,7 @@ enum Stage {
     Doc,
     /// helm lint and helm template with every set of values
     Charts,
-    /// The model of the API server answers random requests as a real one does; only when it is named
+    /// The model of the API server answers random requests as a real one does
     Model,
     /// The race against kube-controller-manager in small: every scenario works, every write is counted
     Bench,
@@ -75,9 +75,6 @@ enum Stage {
 
 impl Stage {
     const QUICK: [Self; 4] = [Self::Fmt, Self::Tidy, Self::Clippy, Self::Unit];
-
-    /// Stages that run only when `--only` names them: they look for what nobody knows of, and still find some.
-    const ON_REQUEST: [Self; 1] = [Self::Model];
 
     const fn needs_cluster(self) -> bool {
         matches!(
@@ -102,11 +99,7 @@ impl Stage {
 pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
     let stages: Vec<Stage> = match (flags.quick, flags.only.as_slice()) {
         (true, _) => Stage::QUICK.to_vec(),
-        (false, []) => Stage::value_variants()
-            .iter()
-            .copied()
-            .filter(|stage| !Stage::ON_REQUEST.contains(stage))
-            .collect(),
+        (false, []) => Stage::value_variants().to_vec(),
         (false, only) => only.to_vec(),
     };
     let wanted = |stage: Stage| stages.contains(&stage);
