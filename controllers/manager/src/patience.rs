@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// The shortest window.
 const SHORTEST: Duration = Duration::from_millis(20);
-/// The longest window of a step; those of counts are twice as long, and six times as long midway in a rollout.
+/// The longest window of a step; those of counts are twice as long.
 const LONGEST: Duration = Duration::from_millis(500);
 /// The longest window for the sake of the time that a look takes.
 const LONGEST_LOOK: Duration = Duration::from_millis(250);
@@ -55,12 +55,6 @@ impl Windows {
     /// status after the step tells of both.
     pub fn count(&self, pods: i32) -> Duration {
         (self.step() * 2).max(self.look(pods))
-    }
-
-    /// For changes that only count differently in a set of `pods` that its rollout resizes again: long enough that a few
-    /// steps make one write.
-    pub fn midway(&self, pods: i32) -> Duration {
-        (self.step() * 6).max(self.look(pods))
     }
 
     /// So that looking at `pods` again and again takes little of the time.
@@ -221,10 +215,6 @@ mod tests {
     async fn windows_grow_with_the_load_and_with_the_set() {
         let windows = Windows::default();
         assert_eq!((windows.step(), windows.count(10)), (ms(20), ms(40)));
-        assert_eq!(
-            (windows.midway(10), windows.midway(5000)),
-            (ms(120), ms(200))
-        );
         assert_eq!(windows.count(5000), ms(200));
         assert_eq!(windows.count(50_000), ms(250));
         for _ in 0..50 {

@@ -327,18 +327,8 @@ impl ReplicaSets {
         status: Option<StatusWrite>,
     ) -> Result<Option<Duration>, SyncError> {
         let uid = &set.metadata.uid;
-        if let Some(StatusWrite {
-            status,
-            may_wait,
-            is_midway,
-        }) = status
-        {
-            let pods = set.spec.replicas.unwrap_or(1);
-            let window = if is_midway {
-                self.windows.midway(pods)
-            } else {
-                self.windows.count(pods)
-            };
+        if let Some(StatusWrite { status, may_wait }) = status {
+            let window = self.windows.count(set.spec.replicas.unwrap_or(1));
             let failed = outcome.reported.failure.is_some();
             if !failed && let Some(left) = self.patience.wait(uid, may_wait, window) {
                 return Ok(Some(left));

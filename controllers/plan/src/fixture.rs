@@ -207,10 +207,6 @@ impl Scene {
                     ("observed", text) => set.status.observed_generation = text.parse().unwrap(),
                     ("selector", text) => set.spec.selector.match_labels = pairs(text),
                     ("template", text) => template = text,
-                    ("desired", text) => {
-                        let key = crate::revision::DESIRED_REPLICAS.to_owned();
-                        set.metadata.annotations.insert(key, text.to_owned());
-                    }
                     ("failure", reason) => set.status.conditions.push(Condition {
                         kind: "ReplicaFailure".to_owned(),
                         status: "True".to_owned(),

@@ -7,9 +7,8 @@ use super::same_labels::OnLabels;
 use super::{Claimed, Fault, Observed, Outcome, wanted};
 use crate::condition::{self, FALSE, TRUE};
 use crate::pod::Pod;
-use crate::revision;
 use crate::template::Template;
-use crate::workload::{Condition, ReplicaSet, ReplicaSetStatus};
+use crate::workload::{Condition, ReplicaSetStatus};
 
 /// Condition of a set whose pods could not all be created or deleted.
 const REPLICA_FAILURE: &str = "ReplicaFailure";
@@ -28,9 +27,6 @@ pub struct StatusWrite {
     /// Whether it may wait, for seconds at most: the plan made the number of pods right, and
     /// their own events bring the set back at once with more to tell.
     pub may_wait: bool,
-    /// Whether the set is on its way between two sizes of a rollout: its Deployment, which looks at the pods themselves,
-    /// will resize it again, so nobody waits for these numbers.
-    pub is_midway: bool,
 }
 
 /// The status to write, or `None` when it is written already.
@@ -51,7 +47,6 @@ pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite>
         return (status != *old).then_some(StatusWrite {
             status,
             may_wait: false,
-            is_midway: false,
         });
     }
 
@@ -72,15 +67,7 @@ pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite>
     Some(StatusWrite {
         status,
         may_wait: acted && is_settled_by(observed, &claimed, outcome),
-        is_midway: is_midway(observed.set),
     })
-}
-
-/// Whether the set's size is neither none nor all that its Deployment wants.
-fn is_midway(set: &ReplicaSet) -> bool {
-    let size = set.spec.replicas.unwrap_or(1);
-    let desired = revision::count(&set.metadata.annotations, revision::DESIRED_REPLICAS);
-    size > 0 && desired.is_some_and(|desired| size != desired)
 }
 
 /// Whether the set has the pods that it wants once what was done is seen.

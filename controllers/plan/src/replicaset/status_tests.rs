@@ -8,17 +8,11 @@ use crate::workload::ReplicaSetStatus;
 
 /// A status as text: counts, generation, then a line per condition.
 fn render(write: Option<&StatusWrite>) -> String {
-    let Some(StatusWrite {
-        status,
-        may_wait,
-        is_midway,
-    }) = write
-    else {
+    let Some(StatusWrite { status, may_wait }) = write else {
         return "unchanged".to_owned();
     };
     let mut text = format!(
-        "{}{}{} replicas, {} labelled, {} ready, {} available",
-        if *is_midway { "midway: " } else { "" },
+        "{}{} replicas, {} labelled, {} ready, {} available",
         if *may_wait { "later: " } else { "" },
         status.replicas,
         status.fully_labeled_replicas,
@@ -238,26 +232,6 @@ fn what_was_seen_may_wait_for_what_was_done() {
 }
 
 #[test]
-fn a_set_is_midway_while_its_rollout_will_resize_it_again() {
-    let counts = "1 replicas, 1 labelled, 0 ready, 0 available, 0 terminating, generation 1";
-    for (sizes, midway) in [
-        ("replicas=3 desired=10", "midway: "),
-        ("replicas=3 desired=3", ""),
-        ("replicas=0 desired=3", ""),
-        ("replicas=3", ""),
-        ("replicas=3 desired=many", ""),
-    ] {
-        let scene = Scene::parse(&format!("{sizes} | a Running"));
-        let write = status(&scene.observed(), &Outcome::default());
-        assert_eq!(
-            render(write.as_ref()),
-            format!("{midway}{counts}"),
-            "{sizes}"
-        );
-    }
-}
-
-#[test]
 fn a_failed_creation_becomes_a_condition() {
     check(
         "replicas=3 | a Running",
@@ -427,7 +401,6 @@ fn conditions_move_on_from_one_state_to_the_next() {
     let nothing = StatusWrite {
         status: ReplicaSetStatus::default(),
         may_wait: false,
-        is_midway: false,
     };
     let stalled = written(&nothing, "replicas=2 selector= extras |");
     let busy = written(&stalled, "replicas=2 extras | a Running Ready");
