@@ -47,7 +47,8 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
     let bugs = wanted(patch::all()?, &flags.only)?;
     if flags.list {
         for bug in &bugs {
-            screen.say(&format!("{:28}{} ({})", bug.name, bug.broken, bug.finder));
+            let finders = bug.finders.join(", ");
+            screen.say(&format!("{:28}{} ({finders})", bug.name, bug.broken));
         }
         return Ok(true);
     }
@@ -98,7 +99,8 @@ fn wanted(mut bugs: Vec<Bug>, only: &[String]) -> Result<Vec<Bug>> {
     Ok(bugs)
 }
 
-/// Builds the simulator with the bug and runs it until something is found that the product itself does not show.
+/// Builds the simulator with the bug and runs it until a rule that is to find it does, in a run in which the product itself
+/// breaks none.
 fn look_for(bug: &Bug, scratch: &Scratch, control: &Path, seeds: u64, log: &Path) -> Result<Row> {
     let program = scratch.with(bug, |scratch| scratch.build(log))?;
     let started = Instant::now();
@@ -108,8 +110,9 @@ fn look_for(bug: &Bug, scratch: &Scratch, control: &Path, seeds: u64, log: &Path
         sim.args(["--no-shrink"]).args(&round);
         let mut output = Vec::new();
         let ended = shell::run_logged(sim, log, &mut |line| output.push(line.to_owned()))?;
-        let all = Found::all(&output);
-        if all.is_empty() && !ended.status.success() {
+        let all = Found::all(&output, &bug.finders);
+        let is_silent = !output.iter().any(|line| line.starts_with("FOUND "));
+        if is_silent && !ended.status.success() {
             bail!(
                 "the simulator failed without a finding:\n{}",
                 ended.last_words
@@ -194,7 +197,7 @@ mod tests {
             vec![Bug {
                 name: "a".into(),
                 broken: String::new(),
-                finder: String::new(),
+                finders: Vec::new(),
                 likely: String::new(),
                 path: "a.patch".into(),
             }]

@@ -76,8 +76,9 @@ enum Command {
     },
     /// Run every check; ends with `N passed, N failed, N skipped`
     ///
-    /// Format, house rules, lints, unit and property tests, docs, charts; then on a real cluster our own end-to-end
-    /// cases against Ironkeel's kinds and upstream's, upstream's unmodified e2e.test in native mode, and helm test.
+    /// Format, house rules, lints, unit and property tests, simulator, docs, charts; the simulator's model, the race in
+    /// small and a sample of crashes on a real API server; then on a real cluster our own end-to-end cases against
+    /// Ironkeel's kinds and upstream's, upstream's unmodified e2e.test in native mode, helm test, repair and upgrade.
     /// Logs lie in target/test-logs.
     Test(test::Flags),
     /// Run the real controllers on a model of the API server, with faults, and check every commit

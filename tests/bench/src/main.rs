@@ -89,12 +89,12 @@ async fn controllers(
     };
     let screen = Screen::new();
     screen.doing("starting etcd and kube-apiserver");
+    // Counts are as exact without waiting for the disk, and the smoke is to be quick. From here on nobody else runs in `out`.
+    let cluster = Cluster::start(&out.join("cluster"), !flags.smoke).await?;
     let logs = out.join("logs");
     if logs.exists() {
         fs::remove_dir_all(&logs).with_context(|| format!("removing {}", logs.display()))?;
     }
-    // Counts are as exact without waiting for the disk, and the smoke is to be quick.
-    let cluster = Cluster::start(&out.join("cluster"), !flags.smoke).await?;
     let pairs = about.pairs;
     let results = move |gathered: Gathered| Results {
         about: About {

@@ -76,6 +76,9 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
             report.unknown_writers
         ));
     }
+    if report.is_harmless() {
+        screen.say("no fault struck: the proxy did nothing that could be survived");
+    }
     screen.say(&format!("report: {}", folder.display()));
     screen.say(&report.sum());
     screen.say(&report.counts());

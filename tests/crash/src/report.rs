@@ -34,6 +34,9 @@ pub struct Row {
     pub p95_millis: Option<u64>,
 }
 
+/// In so many runs a fault strikes somewhere.
+const MANY: usize = 10;
+
 /// What a row is about. No fault comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Heading {
@@ -83,10 +86,30 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Whether nothing is to be held against Ironkeel, and every run could be carried out.
+    /// Whether nothing is to be held against Ironkeel, and the campaign was one: every run could be carried out, every
+    /// commit has a writer that it can be judged by, and faults struck.
     pub fn is_good(&self) -> bool {
-        let ours = |outcome: &&&Outcome| outcome.subject == Subject::Ironkeel;
-        self.errors.is_empty() && !self.findings.iter().any(|outcome| ours(&outcome))
+        let mut ours = self
+            .runs
+            .iter()
+            .filter(|outcome| outcome.subject == Subject::Ironkeel);
+        self.errors.is_empty()
+            && !self.is_harmless()
+            && ours.all(|outcome| outcome.is_clean() && outcome.unknown_writers.is_empty())
+    }
+
+    /// Whether Ironkeel was to meet many faults, and none struck. One at a moment that a run does not have is no news: a
+    /// whole campaign tries each fault once beyond the last.
+    pub fn is_harmless(&self) -> bool {
+        let faults = self
+            .rows
+            .iter()
+            .filter(|(heading, _)| heading.fault.is_some() && heading.subject == Subject::Ironkeel)
+            .map(|(_, row)| row);
+        let (runs, struck) = faults.fold((0, 0), |(runs, struck), row| {
+            (runs + row.runs, struck + row.struck)
+        });
+        runs >= MANY && struck == 0
     }
 
     /// The table.
@@ -336,5 +359,26 @@ mod tests {
         let mut all = [results(Subject::Ironkeel, false)];
         all[0].errors.push("no API server".to_owned());
         assert!(!Report::new(String::new(), &all).is_good());
+    }
+
+    #[test]
+    fn a_campaign_that_could_find_nothing_is_not_good() {
+        let mut all = [results(Subject::Ironkeel, false)];
+        for outcome in &mut all[0].outcomes {
+            outcome.struck = false;
+        }
+        let report = Report::new(String::new(), &all);
+        assert!(report.is_harmless() && !report.is_good());
+        all[0].outcomes.truncate(1);
+        assert!(
+            Report::new(String::new(), &all).is_good(),
+            "no fault was asked for"
+        );
+
+        let mut all = [results(Subject::Ironkeel, false)];
+        all[0].outcomes[2].unknown_writers = vec!["pods x at 7".to_owned()];
+        assert!(!Report::new(String::new(), &all).is_good());
+        all[0].outcomes[2].subject = Subject::Upstream;
+        assert!(Report::new(String::new(), &all).is_good(), "the control's");
     }
 }

@@ -23,7 +23,7 @@ const RULES: &[RuleText] = &[
     rule(
         "G1-owner",
         "Only objects whose managing controller is one of ours are deleted or released; Deployments are neither created nor deleted",
-        "perf-reliability.md §6 G1",
+        "§6 G1",
     ),
     rule(
         "G1-foreign",

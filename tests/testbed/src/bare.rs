@@ -55,7 +55,7 @@ impl Bare {
     ) -> Result<Self> {
         let layout = Layout::new(&config.folder);
         create_private_folder(&layout.state)?;
-        let file = layout.state.join("lock");
+        let file = layout.lock();
         let Some(mut lock) = Lock::take(&file)? else {
             bail!(
                 "{} is used by another run ({}): wait for it, or end it",

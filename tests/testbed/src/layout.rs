@@ -61,7 +61,7 @@ impl Layout {
 
     /// Beside the state folder, so that `down` can remove that.
     pub(crate) fn lock(&self) -> PathBuf {
-        self.state.with_extension("lock")
+        self.state.with_added_extension("lock")
     }
 
     /// Held by whoever measures or tests on the cluster and must not be disturbed.

@@ -18,8 +18,8 @@ pub(super) struct Bug {
     pub(super) name: String,
     /// What is broken, in a sentence.
     pub(super) broken: String,
-    /// The rules that are to find it.
-    pub(super) finder: String,
+    /// The rules that are to find it, any of them.
+    pub(super) finders: Vec<String>,
     /// Scenarios in which it is likely to show, as the simulator takes them.
     pub(super) likely: String,
     /// The patch.
@@ -41,7 +41,10 @@ impl Bug {
                 .map(|name| name.to_string_lossy().into_owned())
                 .unwrap_or_default(),
             broken: line("# Broken:")?,
-            finder: line("# Found by:")?,
+            finders: line("# Found by:")?
+                .split(',')
+                .map(|rule| rule.trim().to_owned())
+                .collect(),
             likely: line("# Likely in:")?,
             path,
         })

@@ -14,15 +14,16 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Reads what the simulator printed; lower seeds first.
-    pub(super) fn all(output: &[String]) -> Vec<Self> {
+    /// Reads what the simulator printed of runs that broke one of the rules `finders`; lower seeds first.
+    pub(super) fn all(output: &[String], finders: &[String]) -> Vec<Self> {
         let mut rule = None;
         let mut every_step = false;
         let mut all = Vec::new();
         for line in output {
             if let Some(found) = line.strip_prefix("FOUND ") {
+                let broken = found.split_whitespace().next().unwrap_or_default();
                 // Of several in one run the first is the one to look at.
-                rule = rule.or_else(|| found.split_whitespace().next().map(str::to_owned));
+                rule = rule.or_else(|| finders.iter().find(|name| *name == broken).cloned());
             } else if let Some(test) = line.strip_prefix("test ") {
                 every_step = test.starts_with("every-step/");
             } else if let Some(command) = line.trim_start().strip_prefix("repeat: ") {
@@ -130,14 +131,22 @@ mod tests {
             faults: faults.to_owned(),
             every_step,
         };
+        let of = |finders: &[&str]| {
+            let finders: Vec<String> = finders.iter().map(|name| (*name).to_owned()).collect();
+            Found::all(&output, &finders)
+        };
+        let adoption = known("G1-adopt", "scale", 3, "", true);
+        let surplus = |rule| known(rule, "create", 7, "write 3 crash", false);
         assert_eq!(
-            Found::all(&output),
-            [
-                known("G1-adopt", "scale", 3, "", true),
-                known("RS-replicas", "create", 7, "write 3 crash", false),
-            ]
+            of(&["G1-adopt", "RS-replicas"]),
+            [adoption.clone(), surplus("RS-replicas")]
         );
-        assert_eq!(Found::all(&output[..1]), []);
+        assert_eq!(
+            of(&["convergence", "G1-adopt"]),
+            [adoption, surplus("convergence")]
+        );
+        assert_eq!(of(&["convergence"]), [surplus("convergence")]);
+        assert_eq!(of(&["D-surge"]), []);
     }
 
     #[test]

@@ -163,7 +163,10 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
                     run_on_cluster(&mut runner, &stages, filter, flags.keep);
                 }
             }
-            None => runner.skip("charts and cluster", "upstream's programs are missing"),
+            None => runner.skip(
+                "charts, model, bench, crash and cluster",
+                "upstream's programs are missing",
+            ),
         }
         Ok(())
     })?;

@@ -20,6 +20,9 @@ use crate::counters::{self, Request, Requests};
 /// Requests that are under way at once where many are made: as many as our manager's own bound.
 pub const IN_FLIGHT: usize = 64;
 
+/// What our manager asks for when it creates: see `Accept::Metadata` of its requests.
+const METADATA_IN_PROTOBUF: &str = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, \
+     application/json";
 /// Asks for objects without their bodies.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 /// Asks for lists without their items' bodies.
@@ -83,7 +86,7 @@ impl Target {
     }
 }
 
-/// The administrator's client.
+/// One user's client.
 #[derive(Clone)]
 pub struct Api {
     client: kube::Client,
@@ -160,31 +163,37 @@ impl Api {
 
     /// Creates an object and returns it; that it is there already is an error.
     pub async fn create(&self, target: &Target, object: &Value) -> Result<Value> {
-        let body = self.create_bytes(target, object).await?;
+        let (code, body) = self.post(target, object, "application/json").await?;
+        expect(code, &body, "POST", target)?;
         serde_json::from_slice(&body).context("reading a created object")
     }
 
-    /// Creates an object and leaves the answer unread, as a client does that wants many.
-    async fn create_bytes(&self, target: &Target, object: &Value) -> Result<Vec<u8>> {
-        let (code, body) = self.post(target, object).await?;
-        expect(code, &body, "POST", target)?;
-        Ok(body)
+    /// Creates an object and leaves the answer, the shortest there is, unread, as a client does that wants many.
+    async fn create_unread(&self, target: &Target, object: &Value) -> Result<()> {
+        let (code, body) = self.post(target, object, METADATA_IN_PROTOBUF).await?;
+        expect(code, &body, "POST", target)
     }
 
     /// Creates an object unless it is there.
     pub async fn ensure(&self, target: &Target, object: &Value) -> Result<()> {
-        let (code, body) = self.post(target, object).await?;
+        let (code, body) = self.post(target, object, "application/json").await?;
         if code == StatusCode::CONFLICT {
             return Ok(());
         }
         expect(code, &body, "POST", target)
     }
 
-    async fn post(&self, target: &Target, object: &Value) -> Result<(StatusCode, Vec<u8>)> {
+    async fn post(
+        &self,
+        target: &Target,
+        object: &Value,
+        accept: &str,
+    ) -> Result<(StatusCode, Vec<u8>)> {
         let request = http::Request::builder()
             .method(Method::POST)
             .uri(&target.path)
             .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, accept)
             .body(Body::from(serde_json::to_vec(object)?))?;
         self.send("POST", target, request).await
     }
@@ -195,9 +204,7 @@ impl Api {
         objects: impl IntoIterator<Item = (Target, Value)>,
     ) -> Result<()> {
         futures::stream::iter(objects)
-            .map(|(target, object)| async move {
-                self.create_bytes(&target, &object).await.map(|_| ())
-            })
+            .map(|(target, object)| async move { self.create_unread(&target, &object).await })
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
             .await

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::proxy::Write;
 
-/// The one rule that is judged on requests, in the words of perf-reliability.md, section 6.
+/// The one rule that is judged on requests, in the words of the catalogue.
 const PRECONDITION: &str = "G6-precondition";
 
 /// What broke a rule, by rule. `starts` are the processes, each with a version that it cannot be behind; `settled` says

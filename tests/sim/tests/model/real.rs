@@ -19,7 +19,7 @@ pub(crate) struct Real {
     pub(crate) client: Client,
     children: Vec<Child>,
     /// Ended after its clients.
-    _server: Option<Bare>,
+    server: Option<Bare>,
 }
 
 impl Real {
@@ -30,7 +30,7 @@ impl Real {
             Some(address) => Self {
                 client: Client::new(&address),
                 children: Vec::new(),
-                _server: None,
+                server: None,
             },
             None => Self::start_own(controllers)?,
         };
@@ -78,7 +78,7 @@ impl Real {
         Ok(Self {
             client: Client::new(&address),
             children,
-            _server: Some(server),
+            server: Some(server),
         })
     }
 
@@ -130,6 +130,16 @@ impl Drop for Real {
             // One that is gone already is what is wanted.
             let _ = child.kill();
             let _ = child.wait();
+        }
+        let Some(server) = self.server.take() else {
+            return;
+        };
+        let folder = server.folder().to_owned();
+        drop(server);
+        // A hundred megabytes, of which only a run that failed has something to tell.
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_file(folder.with_added_extension("lock"));
+            let _ = std::fs::remove_dir_all(folder);
         }
     }
 }
