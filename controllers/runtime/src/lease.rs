@@ -23,7 +23,6 @@ use crate::events::Recorder;
 use crate::jitter::Jitter;
 use crate::metrics::LeaseMetrics;
 use contest::{Attempt, Contest};
-use settings::JITTER;
 
 pub use leader::{Leader, NotLeading};
 pub use settings::{LeaseError, LeaseSettings};
@@ -129,15 +128,10 @@ impl Candidate {
                     tracing::warn!(%lease, error = %why, "cannot acquire the lease");
                 }
             }
-            let pause = self
-                .contest
-                .settings
-                .retry_period
-                .mul_f64(1.0 + JITTER * self.contest.jitter.fraction());
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(self.contest.pause()) => {}
             }
         }
     }

@@ -1,12 +1,14 @@
 //! One attempt to acquire, renew or release, against the API server.
 
+use std::time::Duration;
+
 use http::Method;
 use ironkeel_plan::Event;
 use kube::Client;
 use tokio::time::Instant;
 
 use super::record::{Lease, Term};
-use super::settings::LeaseSettings;
+use super::settings::{JITTER, LeaseSettings};
 use crate::clock::Clock;
 use crate::events::{Recorder, Regarding};
 use crate::jitter::Jitter;
@@ -108,6 +110,19 @@ impl Contest {
                 Err(failure) => return Err(failure.to_string()),
             }
         }
+    }
+
+    /// How long to wait before the next attempt to acquire: a retry period with upstream's jitter, and no longer than the
+    /// other's lease lasts. A leader that died is then followed when its lease ends, not up to two periods later.
+    pub(super) fn pause(&mut self) -> Duration {
+        let period = self.settings.retry_period;
+        let pause = period.mul_f64(1.0 + JITTER * self.jitter.fraction());
+        let Some(seen) = self.seen.as_ref().filter(|seen| seen.is_valid()) else {
+            return pause;
+        };
+        // Standbys that wait for the same moment shall not all write at once.
+        let apart = period.mul_f64(0.1 * self.jitter.fraction());
+        pause.min(seen.until() - Instant::now() + apart)
     }
 
     fn is_mine(&self, lease: &Lease) -> bool {
@@ -219,6 +234,11 @@ impl Contest {
 impl Seen {
     /// Whether the holder still has the lease, by this process's own watch.
     fn is_valid(&self) -> bool {
-        Instant::now() < self.since + self.lease.duration()
+        Instant::now() < self.until()
+    }
+
+    /// When the holder has the lease no more unless it is seen to renew it.
+    fn until(&self) -> Instant {
+        self.since + self.lease.duration()
     }
 }
