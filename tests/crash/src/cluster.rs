@@ -141,13 +141,25 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
-    fn drop(&mut self) {
+impl Cluster {
+    /// Ends everything and removes the folder. This is of no use afterwards.
+    pub fn discard(&mut self) -> Result<()> {
+        self.end_collector();
+        self.bare.discard()
+    }
+
+    fn end_collector(&mut self) {
         if let Some(collector) = &mut self.collector {
             // Both fail where it has ended already, which is as well.
             let _ = collector.kill();
             let _ = collector.wait();
         }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end_collector();
     }
 }
 

@@ -55,11 +55,11 @@ fn run(flags: &Flags, screen: &Screen) -> Result<bool> {
             _ = terminate.recv() => Err(anyhow!("asked to end")),
         }
     });
-    drop(cluster);
     if !flags.keep && ended.is_ok() {
         // Logs and data of the API server are a hundred megabytes, and say nothing that the histories do not.
-        fs::remove_dir_all(&server).with_context(|| format!("removing {}", server.display()))?;
+        cluster.discard()?;
     }
+    drop(cluster);
 
     let command: Vec<String> = std::env::args().skip(1).collect();
     let report = Report::new(format!("cargo xtask crash {}", command.join(" ")), &results);

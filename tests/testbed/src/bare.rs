@@ -279,6 +279,17 @@ impl Bare {
     }
 }
 
+impl Bare {
+    /// Ends both and removes the folder, while nobody else can use it, and then its lock. This is of no use afterwards.
+    pub fn discard(&mut self) -> Result<()> {
+        end_all(&self.layout)?;
+        let folder = &self.layout.state;
+        std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
+        let lock = self.layout.lock();
+        std::fs::remove_file(&lock).with_context(|| format!("remove {}", lock.display()))
+    }
+}
+
 impl Drop for Bare {
     fn drop(&mut self) {
         // A process that cannot be ended is ended by the next start in this folder.

@@ -66,7 +66,7 @@ impl Layout {
 
     /// Held by whoever measures or tests on the cluster and must not be disturbed.
     pub(crate) fn reservation(&self) -> PathBuf {
-        self.state.with_extension("reserved")
+        self.state.with_added_extension("reserved")
     }
 
     pub(crate) fn saved(&self) -> PathBuf {

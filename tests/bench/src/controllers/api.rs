@@ -351,6 +351,7 @@ impl Api {
                     limit.as_secs()
                 );
             }
+            // There is no watch of a number: what a count and a watch would cost is said at `pause`.
             let done = count.abs_diff(*first.get_or_insert(count));
             tokio::time::sleep(pause(done, count.abs_diff(wanted), elapsed)).await;
         }
@@ -405,8 +406,8 @@ const POLL: Duration = Duration::from_millis(20);
 const LONGEST_POLL: Duration = Duration::from_millis(500);
 
 /// The pause before the next count, when `done` have come in `elapsed` and `left` are to come: a quarter of the time that
-/// these will take. A count every 20 ms took the API server a good part of what it is measured for; a watch would have it
-/// encode every pod for one more client.
+/// these will take. A count every 20 ms would take the API server from what it is measured for, and no raw client asks; a watch
+/// would have it encode every pod for one more client.
 fn pause(done: u64, left: u64, elapsed: Duration) -> Duration {
     let per_object = elapsed.checked_div(done.min(u64::from(u32::MAX)) as u32);
     per_object.map_or(POLL, |per_object| {

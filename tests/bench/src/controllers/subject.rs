@@ -175,6 +175,7 @@ impl Running {
     pub async fn settled(&mut self) -> Result<()> {
         const LAST_EVENTS: Duration = Duration::from_millis(1200);
         self.quiet().await?;
+        // What waits inside another process can only be waited out.
         tokio::time::sleep(LAST_EVENTS).await;
         self.quiet().await
     }
@@ -187,6 +188,7 @@ impl Running {
         let deadline = Instant::now() + LONGEST;
         let mut before = proc::cpu_seconds(self.pid())?;
         loop {
+            // Processor time is a counter to be read twice.
             tokio::time::sleep(WINDOW).await;
             self.check()?;
             let now = proc::cpu_seconds(self.pid())?;

@@ -162,6 +162,7 @@ impl Tracker {
                     );
                 }
             }
+            // Not woken by each event, on purpose: see `LOOK`.
             tokio::time::sleep(LOOK).await;
         }
     }

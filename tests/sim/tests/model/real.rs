@@ -131,15 +131,12 @@ impl Drop for Real {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let Some(server) = self.server.take() else {
-            return;
-        };
-        let folder = server.folder().to_owned();
-        drop(server);
         // A hundred megabytes, of which only a run that failed has something to tell.
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_file(folder.with_added_extension("lock"));
-            let _ = std::fs::remove_dir_all(folder);
+        if let Some(server) = &mut self.server
+            && !std::thread::panicking()
+            && let Err(error) = server.discard()
+        {
+            eprintln!("{error:#}");
         }
     }
 }

@@ -39,6 +39,7 @@ pub async fn cold_start(race: &Race, subject: Subject, population: &Population) 
     recording.at_most("writes", phase.counts.workload_writes(), 3);
     recording.phase("start", phase);
     recording.nothing_refused("start");
+    // Nothing tells when an allocator gives memory back.
     tokio::time::sleep(SETTLE).await;
     let run = recording.finish(&running)?;
     running.kill();

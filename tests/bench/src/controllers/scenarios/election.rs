@@ -72,6 +72,7 @@ pub async fn fail_over(race: &Race, subject: Subject) -> Result<Run> {
     }
     leader.kill();
     let killed = Instant::now();
+    // The API server goes on with what it had taken in, and tells nobody when that is over.
     tokio::time::sleep(IN_FLIGHT).await;
     let left = u64::from(pods).saturating_sub(seen.len() as u64);
     ensure!(left > 0, "every pod was there before the leader was killed");
