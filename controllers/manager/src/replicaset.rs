@@ -30,6 +30,7 @@ use ironkeel_runtime::resource::{PODS, Resource};
 use ironkeel_runtime::store::Store;
 use ironkeel_runtime::write::{Precondition, Propagation, Target, WriteError, Writer};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 pub use wake::{pod_changed, set_changed};
 
@@ -41,6 +42,10 @@ use status_patch::status_operations;
 /// When to look again at a pod that was to be deleted and was not there, as the answer said: by then its watch shows that,
 /// or the answer was not the API server's.
 const MISSED: Duration = Duration::from_secs(1);
+
+/// For how long one sync creates pods: what died in the meantime is replaced, and the status written, when the next one
+/// begins. Upstream ends a sync at 500 pods, however long they take.
+const CREATES: Duration = Duration::from_secs(2);
 
 /// What differs between the three kinds that this controller serves.
 #[derive(Clone, Copy, Debug)]
@@ -248,7 +253,7 @@ impl ReplicaSets {
         })
     }
 
-    /// Creates the pods in growing batches; the first failing batch is the last.
+    /// Creates the pods by a slow start, until one fails, the set wants no more, or it is time to look again.
     async fn create_pods(
         &self,
         set: &ReplicaSet,
@@ -258,7 +263,12 @@ impl ReplicaSets {
     ) -> (usize, Option<WriteError>) {
         let resource = self.family.resource;
         let manifests = PodManifests::of(&resource.api_version(), resource.kind, set);
-        let done = run_slow_start(names, |name| {
+        let until = Instant::now() + CREATES;
+        let go_on = || {
+            let now = self.sets.get(&owner.key);
+            Instant::now() < until && now.is_some_and(|now| replicaset::still_grows(set, &now))
+        };
+        let done = run_slow_start(names, go_on, |name| {
             let body = manifests.named(&name);
             async move {
                 let target = pod_target(set, &name);
@@ -281,7 +291,7 @@ impl ReplicaSets {
         .await;
         // Nothing can be created in a namespace that goes away, and the set goes with it.
         (
-            done.created.len(),
+            done.created,
             done.error.filter(|error| !error.is_namespace_terminating()),
         )
     }

@@ -12,7 +12,6 @@
     allow(clippy::needless_pass_by_value, clippy::needless_raw_string_hashes)
 )]
 
-pub mod batch;
 pub mod claim;
 pub mod condition;
 pub mod deployment;

@@ -19,12 +19,15 @@ use crate::names::NameSource;
 use crate::plan::{Event, Plan};
 use crate::pod::Pod;
 use crate::workload::{Extras, ReplicaSet};
-use crate::{batch, names, rank};
+use crate::{names, rank};
 use same_labels::OnLabels;
 
 pub use manifest::{PodManifests, pod_manifest};
 pub use status::{StatusWrite, status};
 pub use tell::{Deed, tell};
+
+/// Most pods that one sync deletes, upstream's `BurstReplicas`.
+pub const BURST: usize = 500;
 
 /// Which of the two kinds is planned for: they differ in the wording of events only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,17 +67,18 @@ pub enum Action {
     Adopt(PodRef),
     /// Remove the set's controllerRef. A pod that is gone or already free is a success.
     Release(PodRef),
-    /// Create one pod per name with [`pod_manifest`], in batches of
-    /// [`batch::slow_start`]. In a terminating namespace nothing is created and nothing fails.
+    /// Create one pod per name with [`pod_manifest`], by a slow start, for as long as the set
+    /// [`still_grows`] and no creation fails. In a terminating namespace nothing is created and
+    /// nothing fails.
     Create {
-        /// Names that no pod of the set has; at most [`batch::BURST`].
+        /// Names that no pod of the set has, one for each pod that is missing.
         names: Vec<String>,
     },
     /// Delete the pods, all at once, each with its UID as precondition. The version is that
     /// before an adoption in the same plan, so it makes no precondition. A pod that is gone
     /// is a success.
     Delete {
-        /// At most [`batch::BURST`] pods, the first to go first.
+        /// At most [`BURST`] pods, the first to go first.
         pods: Vec<PodRef>,
     },
 }
@@ -145,9 +149,8 @@ impl FailureReason {
 
 /// Decides what to do about one set.
 ///
-/// Releases and adoptions come first, then either creations or deletions: at most
-/// [`batch::BURST`], the rest follows when their events arrive. A set that is being deleted
-/// gets no action; a set that cannot be acted on gets a warning. Events about the outcome of
+/// Releases and adoptions come first, then either creations or deletions; of these at most
+/// [`BURST`], the rest follows when their events arrive. A set that is being deleted gets no action; a set that cannot be acted on gets a warning. Events about the outcome of
 /// an action (`SuccessfulCreate`, `FailedDelete`, …) are the executor's.
 pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action> {
     let mut plan = Plan::default();
@@ -174,13 +177,12 @@ pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action>
 
     let wanted = wanted(observed.set);
     if active.len() < wanted {
-        let missing = (wanted - active.len()).min(batch::BURST);
-        let names = fresh_names(observed, missing, names);
+        let names = fresh_names(observed, wanted - active.len(), names);
         if !names.is_empty() {
             plan.actions.push(Action::Create { names });
         }
     } else if active.len() > wanted {
-        let surplus = (active.len() - wanted).min(batch::BURST);
+        let surplus = (active.len() - wanted).min(BURST);
         let alone = BTreeMap::new();
         let controlled = observed.set.metadata.controller().is_some();
         // Upstream counts siblings through the common controller: without one there are none.
@@ -196,6 +198,21 @@ pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action>
         });
     }
     plan
+}
+
+/// Whether creations that were planned for a set may go on now that it reads otherwise: it is the
+/// same set, stays, and wants as many pods of the same kind or more.
+///
+/// Upstream creates what it has planned, 500 pods at most; asking in between lets one sync create
+/// as many as are missing.
+pub fn still_grows(planned: &ReplicaSet, now: &ReplicaSet) -> bool {
+    let is_same = planned.metadata.uid == now.metadata.uid && !now.metadata.is_deleting();
+    let is_unchanged = planned.metadata.generation == now.metadata.generation;
+    is_same
+        && (is_unchanged
+            || wanted(now) >= wanted(planned)
+                && now.spec.template == planned.spec.template
+                && now.spec.selector == planned.spec.selector)
 }
 
 /// Pods that the set wants. A negative number cannot pass validation and counts as 0.

@@ -1,54 +1,67 @@
-//! Creates in growing batches, deletes all at once.
+//! Creates by a slow start, deletes all at once.
 
 use std::future::Future;
 
+use futures::StreamExt as _;
 use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+
+/// Most creates of one slow start that are under way at once. More than a writer has in flight by
+/// default, so that the next one stands ready; few enough that other owners get their turn.
+const WIDEST: usize = 128;
 
 /// What came of a slow start.
-#[derive(Debug)]
-pub struct SlowStart<T, E> {
-    /// What the creates that succeeded returned, in the order of the items.
-    pub created: Vec<T>,
-    /// The first error, in the order of the items.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SlowStart<E> {
+    /// How many creates succeeded.
+    pub created: usize,
+    /// The first error.
     pub error: Option<E>,
-    /// Items that were not tried because an earlier batch had failed.
+    /// Items that were not tried.
     pub skipped: usize,
 }
 
-/// Runs `create` for each item in batches of 1, 2, 4, … and stops after the first batch
-/// with a failure, so that a quota that refuses every pod sees a few refusals instead of
-/// hundreds (upstream `slowStartBatch`).
+/// Runs `create` for each item, in their order: one, and as many more at once as have succeeded,
+/// [`WIDEST`] at most. Nothing is begun after a failure, nor once `go_on` has said no; it is asked
+/// before each create but the first. What was begun runs to its end and counts.
 ///
-/// Creates of one batch run together; those of a batch that has a failure still run to
-/// their end and count.
+/// A quota that refuses every pod so sees a few refusals instead of hundreds. Upstream's
+/// `slowStartBatch` grows alike, one more than have succeeded, but waits for the slowest of each
+/// batch before it begins the next.
 pub async fn run_slow_start<I, T, E, F>(
     items: Vec<I>,
+    mut go_on: impl FnMut() -> bool,
     mut create: impl FnMut(I) -> F,
-) -> SlowStart<T, E>
+) -> SlowStart<E>
 where
     F: Future<Output = Result<T, E>>,
 {
-    let mut outcome = SlowStart {
-        created: Vec::with_capacity(items.len()),
-        error: None,
-        skipped: items.len(),
-    };
     let mut items = items.into_iter();
-    let mut size = 1;
-    while outcome.skipped > 0 && outcome.error.is_none() {
-        let batch: Vec<F> = items.by_ref().take(size).map(&mut create).collect();
-        outcome.skipped -= batch.len();
-        for result in join_all(batch).await {
-            match result {
-                Ok(created) => outcome.created.push(created),
-                Err(error) => {
-                    outcome.error.get_or_insert(error);
-                }
+    let mut running = FuturesUnordered::new();
+    let (mut created, mut error) = (0, None);
+    // The first is tried whatever `go_on` says, so that every call gets somewhere.
+    let mut begins = true;
+    running.extend(items.next().map(&mut create));
+    while let Some(result) = running.next().await {
+        match result {
+            Ok(_) => created += 1,
+            Err(failed) => {
+                error.get_or_insert(failed);
+                begins = false;
             }
         }
-        size *= 2;
+        while begins && running.len() <= created.min(WIDEST - 1) && items.len() > 0 {
+            begins = go_on();
+            if begins {
+                running.extend(items.next().map(&mut create));
+            }
+        }
     }
-    outcome
+    SlowStart {
+        created,
+        error,
+        skipped: items.len(),
+    }
 }
 
 /// Runs `act` for every item at once and returns the successes and the first error.
@@ -73,40 +86,50 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
 
-    /// Runs `count` creates of 1 s each, of which those in `failing` fail, and returns how
-    /// many started at each second.
-    async fn rounds(count: u32, failing: &[u32]) -> (Vec<usize>, SlowStart<u32, u32>) {
+    /// Runs `count` creates of 1 s each, of which those in `failing` fail, until `patience` of them
+    /// are begun, and returns how many started at each second.
+    async fn rounds(count: u32, failing: &[u32], patience: usize) -> (Vec<usize>, SlowStart<u32>) {
         let begin = tokio::time::Instant::now();
         let started: RefCell<BTreeMap<u64, usize>> = RefCell::default();
-        let outcome = run_slow_start((0..count).collect(), |item| {
-            let started = &started;
-            async move {
-                let round = begin.elapsed().as_secs();
-                started
-                    .borrow_mut()
-                    .entry(round)
-                    .and_modify(|count| *count += 1)
-                    .or_insert(1);
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                if failing.contains(&item) {
-                    Err(item)
-                } else {
-                    Ok(item)
+        let begun = Cell::new(0);
+        let outcome = run_slow_start(
+            (0..count).collect(),
+            || begun.get() < patience,
+            |item| {
+                let started = &started;
+                begun.set(begun.get() + 1);
+                async move {
+                    let round = begin.elapsed().as_secs();
+                    *started.borrow_mut().entry(round).or_default() += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    if failing.contains(&item) {
+                        Err(item)
+                    } else {
+                        Ok(item)
+                    }
                 }
-            }
-        })
+            },
+        )
         .await;
         (started.into_inner().into_values().collect(), outcome)
     }
 
+    fn outcome(created: usize, error: Option<u32>, skipped: usize) -> SlowStart<u32> {
+        SlowStart {
+            created,
+            error,
+            skipped,
+        }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn batches_double_and_the_last_takes_the_rest() {
+    async fn each_round_is_twice_as_wide_up_to_a_bound() {
         for (count, expected) in [
             (0, vec![]),
             (1, vec![1]),
@@ -114,29 +137,32 @@ mod tests {
             (3, vec![1, 2]),
             (7, vec![1, 2, 4]),
             (10, vec![1, 2, 4, 3]),
-            (500, vec![1, 2, 4, 8, 16, 32, 64, 128, 245]),
+            (500, vec![1, 2, 4, 8, 16, 32, 64, 128, 128, 117]),
         ] {
-            let (rounds, outcome) = rounds(count, &[]).await;
+            let (rounds, ended) = rounds(count, &[], usize::MAX).await;
             assert_eq!(rounds, expected, "{count} creates");
-            assert_eq!(outcome.created, (0..count).collect::<Vec<_>>());
-            assert_eq!((outcome.error, outcome.skipped), (None, 0));
+            assert_eq!(ended, outcome(count as usize, None, 0));
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_batch_that_fails_is_the_last() {
-        let (at_once, outcome) = rounds(500, &[0]).await;
+    async fn nothing_begins_after_a_failure() {
+        let (at_once, ended) = rounds(500, &[0], usize::MAX).await;
         assert_eq!(at_once, [1]);
-        assert_eq!(
-            (outcome.created.len(), outcome.error, outcome.skipped),
-            (0, Some(0), 499)
-        );
+        assert_eq!(ended, outcome(0, Some(0), 499));
 
-        // Items 3 to 6 are the third batch: 4 and 5 fail, 3 and 6 are still created.
-        let (third, outcome) = rounds(20, &[4, 5]).await;
-        assert_eq!(third, [1, 2, 4]);
-        assert_eq!(outcome.created, [0, 1, 2, 3, 6]);
-        assert_eq!((outcome.error, outcome.skipped), (Some(4), 13));
+        // Items 3 to 6 run together; two are begun when 3 has succeeded, and 6 still counts.
+        let (begun, ended) = rounds(20, &[4, 5], usize::MAX).await;
+        assert_eq!(begun, [1, 2, 4, 2]);
+        assert_eq!(ended, outcome(7, Some(4), 11));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_begins_once_it_is_not_to_go_on_but_the_first() {
+        let (begun, ended) = rounds(20, &[], 5).await;
+        assert_eq!((begun, ended), (vec![1, 2, 2], outcome(5, None, 15)));
+        let (begun, ended) = rounds(20, &[], 0).await;
+        assert_eq!((begun, ended), (vec![1], outcome(1, None, 19)));
     }
 
     #[tokio::test(start_paused = true)]

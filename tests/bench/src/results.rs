@@ -109,6 +109,9 @@ impl Run {
 /// The raw client's speed at one moment.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Probe {
+    /// How many pods it made.
+    #[serde(default)]
+    pub pods: u64,
     /// Pods a second.
     pub pods_per_s: f64,
     /// Processor seconds of kube-apiserver for each thousand pods.

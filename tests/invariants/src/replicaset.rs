@@ -11,8 +11,6 @@ use crate::Rules;
 use crate::checker::Findings;
 use crate::world::{SetState, Step, Uid, World};
 
-/// Most pods that one sync creates or deletes; a larger set follows in steps.
-const BURST: i64 = 500;
 const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 type Both<'a, T> = (Option<&'a Arc<T>>, Option<&'a Arc<T>>);
@@ -249,7 +247,7 @@ fn judge_acted(
     let (Some(spec), false) = (spec, excused) else {
         return;
     };
-    let wanted = spec.replicas.min(BURST);
+    let wanted = spec.replicas;
     let active = set.now().active;
     let lost = losses(rules, world, process, set);
     if active + lost < wanted {

@@ -32,8 +32,8 @@ pub struct StatusWrite {
 /// The status to write, or `None` when it is written already.
 ///
 /// It describes what was observed before the plan was carried out, as upstream's does. A set
-/// that is so large that more syncs have to follow tells how far it is; nothing is written when
-/// it has got no further.
+/// that is so large that more syncs have to follow tells how far it is, but not that it has acted
+/// on its generation; nothing is written when it has got no further.
 pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite> {
     let old = &observed.set.status;
     let mut status = old.clone();
@@ -61,12 +61,16 @@ pub fn status(observed: &Observed<'_>, outcome: &Outcome) -> Option<StatusWrite>
     }
 
     let acted = outcome.created + outcome.deleted > 0 && outcome.failure.is_none();
+    let is_settled = is_settled_by(observed, &claimed, outcome);
+    if acted && !is_settled {
+        status.observed_generation = old.observed_generation;
+    }
     if status == *old || acted && counts(&status) == counts(old) {
         return None;
     }
     Some(StatusWrite {
         status,
-        may_wait: acted && is_settled_by(observed, &claimed, outcome),
+        may_wait: acted && is_settled,
     })
 }
 

@@ -460,3 +460,27 @@ fn a_status_serialises_as_the_api_has_it() {
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&status).unwrap());
 }
+
+#[test]
+fn a_generation_counts_as_observed_once_its_number_of_pods_is_made_right() {
+    let halfway = "gen=2 replicas=4 status=1/1/0/0/0 | a Running";
+    let counted = "gen=2 replicas=4 status=0/0/0/0/1 | a Running";
+    check(halfway, &done(1, 0), expect!["unchanged"]);
+    check(
+        counted,
+        &done(1, 0),
+        expect!["1 replicas, 1 labelled, 0 ready, 0 available, 0 terminating, generation 0"],
+    );
+    check(
+        counted,
+        &done(3, 0),
+        expect!["later: 1 replicas, 1 labelled, 0 ready, 0 available, 0 terminating, generation 2"],
+    );
+    check(
+        counted,
+        &failed(1, FailureReason::FailedCreate),
+        expect![[r#"
+        1 replicas, 1 labelled, 0 ready, 0 available, 0 terminating, generation 2
+        ReplicaFailure=True FailedCreate since 12:00:00: exceeded quota"#]],
+    );
+}

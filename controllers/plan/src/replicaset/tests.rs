@@ -2,9 +2,11 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 
-use super::{Action, PodRef, plan};
+use super::{Action, PodRef, plan, still_grows};
 use crate::fixture::{Counting, Scene};
 use crate::plan::Plan;
+use crate::template::Template;
+use crate::workload::ReplicaSet;
 
 /// A plan as text: one line per action, then the next look, then events.
 fn render(plan: &Plan<Action>) -> String {
@@ -126,17 +128,43 @@ fn terminating_pods_are_not_released() {
 }
 
 #[test]
-fn one_sync_stops_at_five_hundred() {
-    check("replicas=500 |", expect!["create 500"]);
-    check("replicas=501 |", expect!["create 500"]);
-    check("replicas=5000 | a Running", expect!["create 500"]);
-    check("replicas=501 | a Running", expect!["create 500"]);
+fn one_sync_creates_what_is_missing_and_deletes_five_hundred() {
+    check("replicas=501 |", expect!["create 501"]);
+    check("replicas=5000 | a Running", expect!["create 4999"]);
     let scene = Scene::parse(&format!("replicas=10 | {}", many(600, "Running Ready")));
     let plan = plan(&scene.observed(), &mut Counting::default());
     let [Action::Delete { pods }] = &plan.actions[..] else {
         panic!("{plan:?}");
     };
     assert_eq!(pods.len(), 500);
+}
+
+#[test]
+fn creations_go_on_while_the_set_wants_as_many_pods_of_the_kind() {
+    let planned = Scene::parse("replicas=5 |").set;
+    let changed = |change: fn(&mut ReplicaSet)| {
+        let mut now = planned.clone();
+        now.metadata.resource_version += 1;
+        change(&mut now);
+        still_grows(&planned, &now)
+    };
+    assert!(changed(|now| now.status.replicas = 3));
+    assert!(changed(|now| {
+        now.metadata.generation += 1;
+        now.spec.replicas = Some(6);
+    }));
+    assert!(!changed(|now| {
+        now.metadata.generation += 1;
+        now.spec.replicas = Some(4);
+    }));
+    assert!(!changed(|now| {
+        now.metadata.generation += 1;
+        now.spec.template = Template::default();
+    }));
+    assert!(!changed(
+        |now| now.metadata.deletion_timestamp = Some(crate::fixture::now())
+    ));
+    assert!(!changed(|now| now.metadata.uid = "another".to_owned()));
 }
 
 #[test]

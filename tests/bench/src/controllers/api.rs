@@ -9,7 +9,7 @@ use futures::{AsyncBufRead, StreamExt, TryStreamExt};
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::{Body, ClientBuilder};
-use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, Config, KubeConfigOptions, Kubeconfig};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -84,6 +84,14 @@ impl Target {
         self.subresource = "status";
         self
     }
+
+    /// Where tokens of a ServiceAccount are asked for.
+    #[must_use]
+    pub fn token(mut self) -> Self {
+        self.path.push_str("/token");
+        self.subresource = "token";
+        self
+    }
 }
 
 /// One user's client.
@@ -110,6 +118,20 @@ struct ListMeta {
 impl Api {
     /// From a kubeconfig.
     pub async fn open(kubeconfig: &Path) -> Result<Self> {
+        Self::as_user(kubeconfig, None).await
+    }
+
+    /// The same API server, as whoever the token is of: what a ServiceAccount comes with, which costs the API server less
+    /// than a certificate.
+    pub async fn with_token(kubeconfig: &Path, token: String) -> Result<Self> {
+        let user = AuthInfo {
+            token: Some(token.into()),
+            ..AuthInfo::default()
+        };
+        Self::as_user(kubeconfig, Some(user)).await
+    }
+
+    async fn as_user(kubeconfig: &Path, user: Option<AuthInfo>) -> Result<Self> {
         // An error means that there is a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let file = Kubeconfig::read_from(kubeconfig)
@@ -118,6 +140,9 @@ impl Api {
             Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
         // What is repeated must be seen and counted here.
         config.default_retry = false;
+        if let Some(user) = user {
+            config.auth_info = user;
+        }
         Ok(Self {
             client: ClientBuilder::try_from(config)?.build(),
             own: Arc::default(),

@@ -27,7 +27,7 @@ pub struct Cluster {
     pub bare: Bare,
     /// The bench's client, an administrator.
     pub api: Api,
-    /// The raw client: not an administrator, whom the API server lets pass without questions.
+    /// The raw client, in the name of our ReplicaSet controller.
     pub raw: Api,
     /// Our manager's kubeconfig.
     pub our_kubeconfig: PathBuf,
@@ -59,78 +59,20 @@ impl Cluster {
             ],
         )?;
         let upstream_kubeconfig = bare.controller_manager_kubeconfig()?;
-        let cluster = Self {
+        install(&api).await?;
+        let token = token_of(&api, "replicaset-controller").await?;
+        Ok(Self {
+            raw: Api::with_token(&our_kubeconfig, token).await?,
             bare,
             api,
-            raw: Api::open(&our_kubeconfig).await?,
             our_kubeconfig,
             upstream_kubeconfig,
-        };
-        cluster.install().await?;
-        Ok(cluster)
-    }
-
-    /// Our kinds, our ServiceAccounts and the priority that the chart gives them, which is also that of
-    /// kube-controller-manager's.
-    async fn install(&self) -> Result<()> {
-        for kind in ironkeel_crds::crds()? {
-            self.api.apply_crd(&kind.definition).await?;
-        }
-        self.namespace(OUR_NAMESPACE).await?;
-        for name in OUR_CONTROLLERS {
-            let account = json!({
-                "apiVersion": "v1",
-                "kind": "ServiceAccount",
-                "metadata": { "name": name },
-            });
-            let target = Target::new(Family::BuiltIn, OUR_NAMESPACE, "serviceaccounts");
-            self.api.ensure(&target, &account).await?;
-        }
-        let group = format!("system:serviceaccounts:{OUR_NAMESPACE}");
-        let binding = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": { "name": "ironkeel-bench" },
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": "cluster-admin",
-            },
-            "subjects": [{
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "Group",
-                "name": group,
-            }],
-        });
-        let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-        self.api
-            .ensure(
-                &Target::cluster_wide(bindings, "clusterrolebindings"),
-                &binding,
-            )
-            .await?;
-        let schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
-        self.api
-            .ensure(
-                &Target::cluster_wide(schemas, "flowschemas"),
-                &flow_schema(&group),
-            )
-            .await
+        })
     }
 
     /// Makes a namespace.
     pub async fn namespace(&self, name: &str) -> Result<()> {
-        let namespace = json!({
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": { "name": name },
-        });
-        self.api
-            .ensure(
-                &Target::cluster_wide("/api/v1/namespaces", "namespaces"),
-                &namespace,
-            )
-            .await
+        ensure_namespace(&self.api, name).await
     }
 
     /// Process id of kube-apiserver.
@@ -159,6 +101,77 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// Our kinds, our ServiceAccounts and the priority that the chart gives them, which is also that of
+/// kube-controller-manager's.
+async fn install(api: &Api) -> Result<()> {
+    for kind in ironkeel_crds::crds()? {
+        api.apply_crd(&kind.definition).await?;
+    }
+    ensure_namespace(api, OUR_NAMESPACE).await?;
+    for name in OUR_CONTROLLERS {
+        let account = json!({
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": { "name": name },
+        });
+        let target = Target::new(Family::BuiltIn, OUR_NAMESPACE, "serviceaccounts");
+        api.ensure(&target, &account).await?;
+    }
+    let group = format!("system:serviceaccounts:{OUR_NAMESPACE}");
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": { "name": "ironkeel-bench" },
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "cluster-admin",
+        },
+        "subjects": [{
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "Group",
+            "name": group,
+        }],
+    });
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    api.ensure(
+        &Target::cluster_wide(bindings, "clusterrolebindings"),
+        &binding,
+    )
+    .await?;
+    let schemas = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas";
+    api.ensure(
+        &Target::cluster_wide(schemas, "flowschemas"),
+        &flow_schema(&group),
+    )
+    .await
+}
+
+async fn ensure_namespace(api: &Api, name: &str) -> Result<()> {
+    let namespace = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "name": name },
+    });
+    let namespaces = Target::cluster_wide("/api/v1/namespaces", "namespaces");
+    api.ensure(&namespaces, &namespace).await
+}
+
+/// A token of one of our ServiceAccounts that outlasts every race.
+async fn token_of(api: &Api, account: &str) -> Result<String> {
+    let accounts = Target::new(Family::BuiltIn, OUR_NAMESPACE, "serviceaccounts");
+    let request = json!({
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": { "expirationSeconds": 86_400 },
+    });
+    let answer = api
+        .create(&accounts.named(account).token(), &request)
+        .await?;
+    let token = answer.pointer("/status/token").and_then(Value::as_str);
+    Ok(token.context("a TokenRequest without a token")?.to_owned())
 }
 
 fn flow_schema(group: &str) -> Value {

@@ -192,14 +192,21 @@ impl Race {
         let cpu = proc::cpu_seconds(self.cluster.apiserver()?)? - before;
         self.cluster.api.delete_all(&pods).await?;
         Ok(Probe {
+            pods: u64::from(count),
             pods_per_s: f64::from(count) / seconds,
             apiserver_cpu_s: cpu * 1000.0 / f64::from(count),
         })
     }
 
-    async fn probe(&self) -> Result<f64> {
+    /// Measures the machine by what the raw client can do. A larger set costs the API server more for each pod, so that
+    /// P1 is compared with one of its own size.
+    async fn probe(&self, scenario: Scenario) -> Result<f64> {
         self.screen.doing("probing the machine with the raw client");
-        let probe = self.raw(self.sizes.probe).await?;
+        let pods = match scenario {
+            Scenario::OneSet => self.sizes.one_set,
+            _ => self.sizes.probe,
+        };
+        let probe = self.raw(pods).await?;
         self.gathered.lock().probes.push(probe);
         Ok(probe.pods_per_s)
     }
@@ -273,7 +280,7 @@ impl Race {
         if scenario == Scenario::Growth {
             return self.growth().await;
         }
-        let mut before = self.probe().await?;
+        let mut before = self.probe(scenario).await?;
         let mut repeats = if self.repeats { REPEATS } else { 0 };
         let mut pair = 0;
         while pair < self.pairs {
@@ -288,7 +295,7 @@ impl Race {
             for subject in Self::subjects(scenario, pair) {
                 runs.extend(self.once(scenario, subject, population, pair).await);
             }
-            let after = self.probe().await?;
+            let after = self.probe(scenario).await?;
             let steady = (after / before - 1.0).abs() <= STEADY;
             let raw = f64::midpoint(before, after);
             before = after;

@@ -31,7 +31,7 @@ pub struct Sizes {
     pub fail_over: u32,
     /// P12: the periods of leader election.
     pub election: Election,
-    /// Pods that the raw client makes as a probe.
+    /// Pods that the raw client makes as a probe; in P1, which is compared with it, as many as there.
     pub probe: u32,
     /// Pods that warm the API server up.
     pub warm_up: u32,

@@ -1,6 +1,6 @@
 //! `docs/benchmarks.md` and its plots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -114,16 +114,17 @@ fn markdown(results: &Results) -> String {
         machine.kernel,
         about.pairs
     );
-    if let Some(raw) = Spread::of(
-        &results
-            .probes
-            .iter()
-            .map(|probe| probe.pods_per_s)
-            .collect::<Vec<_>>(),
-    ) {
+    let mut speeds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for probe in &results.probes {
+        speeds.entry(probe.pods).or_default().push(probe.pods_per_s);
+    }
+    for (pods, speeds) in speeds {
+        let Some(raw) = Spread::of(&speeds) else {
+            continue;
+        };
         let _ = writeln!(
             out,
-            "| raw client | {} pods a second, {} probes |",
+            "| raw client, {pods} pods | {} pods a second, {} probes |",
             with_range(raw),
             raw.count
         );
