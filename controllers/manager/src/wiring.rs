@@ -51,6 +51,7 @@ const NATIVE: Extras = Extras {
     terminating_replicas: true,
     rollout_extensions: false,
     annotations_with_status: true,
+    drops_managed_fields: false,
 };
 
 /// Extras of our own kinds.
@@ -60,6 +61,7 @@ const CUSTOM: Extras = Extras {
     terminating_replicas: true,
     rollout_extensions: true,
     annotations_with_status: false,
+    drops_managed_fields: true,
 };
 
 /// A ReplicationController has what a built-in ReplicaSet has, but for terminating pods.

@@ -51,7 +51,19 @@ pub struct OwnerReference {
     pub block_owner_deletion: Option<bool>,
 }
 
-/// Metadata of a workload object (Deployment, ReplicaSet, …), without `managedFields`.
+/// How the API server keeps the record of who has set which field, `managedFields`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Management {
+    /// It keeps none, until somebody applies the object on the server's side.
+    #[default]
+    Unrecorded,
+    /// Of creations and updates.
+    Updated,
+    /// Somebody has applied the object: by the record it is known which fields a later apply removes.
+    Applied,
+}
+
+/// Metadata of a workload object (Deployment, ReplicaSet, …).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
@@ -79,6 +91,9 @@ pub struct Meta {
     pub owner_references: Vec<OwnerReference>,
     /// Finalizers that hold a deletion back.
     pub finalizers: Vec<String>,
+    /// What there is of `managedFields`.
+    #[serde(rename = "managedFields", deserialize_with = "management")]
+    pub management: Management,
 }
 
 impl Meta {
@@ -98,6 +113,22 @@ impl Meta {
     pub fn is_deleting(&self) -> bool {
         self.deletion_timestamp.is_some()
     }
+}
+
+fn management<'de, D: Deserializer<'de>>(input: D) -> Result<Management, D::Error> {
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        operation: String,
+    }
+    let entries = Option::<Vec<Entry>>::deserialize(input)?.unwrap_or_default();
+    Ok(if entries.is_empty() {
+        Management::Unrecorded
+    } else if entries.iter().any(|entry| entry.operation != "Update") {
+        Management::Applied
+    } else {
+        Management::Updated
+    })
 }
 
 /// Reads a resourceVersion, which JSON carries as a decimal string; absent or empty is 0.
@@ -147,5 +178,32 @@ pub trait Stored: Send + Sync + 'static {
     /// Namespace and name.
     fn key(&self) -> Key {
         Key::new(self.namespace(), self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_record_of_fields_tells_whether_somebody_applied_the_object() {
+        let of = |entries: serde_json::Value| {
+            let meta: Meta = serde_json::from_value(json!({ "managedFields": entries })).unwrap();
+            meta.management
+        };
+        let entry = |operation: &str| json!({ "manager": "m", "operation": operation, "fieldsV1": { "f:spec": {} } });
+        assert_eq!(of(json!(null)), Management::Unrecorded);
+        assert_eq!(of(json!([])), Management::Unrecorded);
+        assert_eq!(
+            of(json!([entry("Update"), entry("Update")])),
+            Management::Updated
+        );
+        assert_eq!(
+            of(json!([entry("Apply"), entry("Update")])),
+            Management::Applied
+        );
+        assert_eq!(Meta::default().management, Management::Unrecorded);
     }
 }

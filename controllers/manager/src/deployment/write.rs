@@ -104,6 +104,12 @@ fn operations(set: &SetRef, patch: &Value) -> Operations {
             value => operations.set(&member, value.clone()),
         };
     }
+    if let Some(fields) = patch.pointer("/metadata/managedFields") {
+        // The API server sorts them: were there an entry of an apply, it would be the first.
+        operations = operations
+            .test(&["metadata", "managedFields", "0", "operation"], "Update")
+            .set(&["metadata", "managedFields"], fields.clone());
+    }
     for (field, value) in members("/spec") {
         operations = operations.set(&["spec", field.as_str()], value.clone());
     }
@@ -127,6 +133,14 @@ mod tests {
             "metadata": { "annotations": { "deployment.kubernetes.io/max-replicas": "13", "gone": null } },
             "spec": { "replicas": 5 },
         });
+        let record = json!({ "metadata": { "managedFields": [{}] } });
+        assert_eq!(
+            json!(operations(&set, &record)).as_array().unwrap()[2..],
+            [
+                json!({ "op": "test", "path": "/metadata/managedFields/0/operation", "value": "Update" }),
+                json!({ "op": "add", "path": "/metadata/managedFields", "value": [{}] }),
+            ]
+        );
         assert_eq!(
             json!(operations(&set, &patch)),
             json!([

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::sets::{age, size};
 use super::spec::Target;
 use super::{Action, Scaling, SetRef};
+use crate::meta::Management;
 use crate::revision;
-use crate::workload::ReplicaSet;
+use crate::workload::{Extras, ReplicaSet};
 
 /// What changes in one ReplicaSet.
 #[derive(Clone, Debug)]
@@ -94,13 +95,17 @@ impl<'a> Changes<'a> {
 
     /// The writes, in an order in which no prefix exceeds the bounds: what shrinks comes before
     /// what grows, older before newer.
-    pub(super) fn into_actions(self) -> Vec<Action> {
+    pub(super) fn into_actions(self, extras: Extras) -> Vec<Action> {
         let mut changes: Vec<Change<'a>> = self.by_name.into_values().collect();
         changes.sort_by(|one, other| {
             let key = |change: &Change<'a>| !change.shrinks();
             (key(one), age(one.set)).cmp(&(key(other), age(other.set)))
         });
-        changes.into_iter().map(Change::into_action).collect()
+        let into_action = |change: Change<'a>| {
+            let management = change.set.metadata.management;
+            change.into_action(extras.drops_managed_fields && management == Management::Updated)
+        };
+        changes.into_iter().map(into_action).collect()
     }
 }
 
@@ -110,13 +115,18 @@ impl Change<'_> {
             .is_some_and(|replicas| replicas < size(self.set))
     }
 
-    fn into_action(self) -> Action {
+    fn into_action(self, drops_managed_fields: bool) -> Action {
         let mut patch = Map::new();
+        let mut metadata = Map::new();
         if !self.annotations.is_empty() {
-            patch.insert(
-                "metadata".to_owned(),
-                json!({"annotations": self.annotations}),
-            );
+            metadata.insert("annotations".to_owned(), json!(self.annotations));
+        }
+        if drops_managed_fields {
+            // One empty entry is how the API server is told; it keeps no record until somebody applies.
+            metadata.insert("managedFields".to_owned(), json!([{}]));
+        }
+        if !metadata.is_empty() {
+            patch.insert("metadata".to_owned(), Value::Object(metadata));
         }
         let mut spec = Map::new();
         if let Some(replicas) = self.replicas {

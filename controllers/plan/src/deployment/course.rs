@@ -262,7 +262,8 @@ impl Steps<'_> {
                 set,
             });
         }
-        plan.actions.extend(self.changes.into_actions());
+        plan.actions
+            .extend(self.changes.into_actions(self.view.observed.extras));
         plan.actions.extend(on_deployment);
         plan.actions.extend(self.surplus);
         if self.turn == Turn::Rollout

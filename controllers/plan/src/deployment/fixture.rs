@@ -12,7 +12,7 @@
 //! Words of a ReplicaSet: name, template, `SIZE[/AVAILABLE]`, `pods=`, `ready=`, `term=`,
 //! `rev=`, `hist=`, `desired=`, `max=` (the Deployment's unless said, `-` is absent),
 //! `before=`, `completed=`, `rolledback`, `ann=K=V`, `minReady=`, `deleting`, `orphan`,
-//! `foreign`, `unsynced`, `never` (`observedGeneration` is -1), `stale`, `failure=REASON`, `labels=`, `same-age`.
+//! `updated`, `applied` (what `managedFields` tells), `foreign`, `unsynced`, `never` (`observedGeneration` is -1), `stale`, `failure=REASON`, `labels=`, `same-age`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use serde_json::json;
 use super::show::{show_plan, show_status};
 use super::*;
 use crate::fixture::{duration, now, pods};
-use crate::meta::{Meta, OwnerReference, Stored};
+use crate::meta::{Management, Meta, OwnerReference, Stored};
 use crate::revision;
 use crate::workload::{
     Condition, IntOrString, PodReplacementPolicy, ReplicaSetStatus, RollbackPolicy, RollingUpdate,
@@ -61,6 +61,7 @@ pub(crate) const NATIVE: Extras = Extras {
     terminating_replicas: true,
     rollout_extensions: false,
     annotations_with_status: true,
+    drops_managed_fields: false,
 };
 
 /// What our own kind has.
@@ -70,6 +71,7 @@ pub(crate) const OWN: Extras = Extras {
     terminating_replicas: true,
     rollout_extensions: true,
     annotations_with_status: false,
+    drops_managed_fields: true,
 };
 
 /// A template whose only container runs `image`.
@@ -275,6 +277,8 @@ fn set(text: &str, at: usize, deployment: &Deployment) -> ReplicaSet {
                 metadata.creation_timestamp = Some(now() - SignedDuration::from_hours(9));
             }
             "rolledback" => note(revision::ROLLED_BACK, "1"),
+            "updated" => metadata.management = Management::Updated,
+            "applied" => metadata.management = Management::Applied,
             _ => match word.split_once('=') {
                 None => {
                     let numbers = numbers(word);

@@ -163,6 +163,9 @@ pub enum Action {
     },
     /// Change `metadata.annotations`, `spec.replicas` and `spec.minReadySeconds` of a ReplicaSet.
     ///
+    /// Where `metadata.managedFields` goes with it, nobody may have applied the ReplicaSet in the
+    /// meantime: that nobody has is a condition too.
+    ///
     /// The condition is its UID and its generation: nobody has changed its spec. With its
     /// resourceVersion the write would also be refused whenever the ReplicaSet has just reported
     /// its pods. What it reports is no condition: it is of an earlier moment anyway, and a size

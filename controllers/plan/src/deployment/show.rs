@@ -24,6 +24,9 @@ fn show_patch(patch: &Value, lines: &mut Vec<String>) {
             });
         }
     }
+    if let Some(record) = patch.pointer("/metadata/managedFields") {
+        lines.push(format!("managedFields={record}"));
+    }
     if let Some(spec) = patch.get("spec").and_then(Value::as_object) {
         for (key, value) in crate::hash::sorted(spec) {
             lines.push(format!("{key}={value}"));
