@@ -315,19 +315,31 @@ fn the_first_change_of_a_set_of_our_kind_ends_the_record_of_its_fields_unless_so
             "{kind} replicas=4 surge=0 unavailable=1 rev=1 | web-a A 4 rev=1 {record}; web-b B 0 rev=2"
         )
     };
-    check_plan(&scene("own", "updated"), expect![[r#"
+    check_plan(
+        &scene("own", "updated"),
+        expect![[r#"
         patch web-a managedFields=[{}] replicas=3 (Normal ScalingReplicaSet: Scaled down replica set web-a from 4 to 3)
         patch web-b replicas=1 (Normal ScalingReplicaSet: Scaled up replica set web-b from 0 to 1)
-        patch deployment revision=2"#]]);
-    check_plan(&scene("own", "applied"), expect![[r#"
+        patch deployment revision=2"#]],
+    );
+    check_plan(
+        &scene("own", "applied"),
+        expect![[r#"
         patch web-a replicas=3 (Normal ScalingReplicaSet: Scaled down replica set web-a from 4 to 3)
         patch web-b replicas=1 (Normal ScalingReplicaSet: Scaled up replica set web-b from 0 to 1)
-        patch deployment revision=2"#]]);
-    check_plan(&scene("own", ""), expect![[r#"
+        patch deployment revision=2"#]],
+    );
+    check_plan(
+        &scene("own", ""),
+        expect![[r#"
         patch web-a replicas=3 (Normal ScalingReplicaSet: Scaled down replica set web-a from 4 to 3)
         patch web-b replicas=1 (Normal ScalingReplicaSet: Scaled up replica set web-b from 0 to 1)
-        patch deployment revision=2"#]]);
-    check_plan(&scene("", "updated"), expect![[r#"
+        patch deployment revision=2"#]],
+    );
+    check_plan(
+        &scene("", "updated"),
+        expect![[r#"
         patch web-a replicas=3 (Normal ScalingReplicaSet: Scaled down replica set web-a from 4 to 3)
-        patch web-b replicas=1 (Normal ScalingReplicaSet: Scaled up replica set web-b from 0 to 1)"#]]);
+        patch web-b replicas=1 (Normal ScalingReplicaSet: Scaled up replica set web-b from 0 to 1)"#]],
+    );
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod encodings;
+mod field_records;
 mod packaging;
 mod reliability;
 mod rollout_extensions;
