@@ -97,13 +97,13 @@ mod tests {
     async fn rounds(count: u32, failing: &[u32], patience: usize) -> (Vec<usize>, SlowStart<u32>) {
         let begin = tokio::time::Instant::now();
         let started: RefCell<BTreeMap<u64, usize>> = RefCell::default();
-        let begun = Cell::new(0);
+        let asked = Cell::new(0);
         let outcome = run_slow_start(
             (0..count).collect(),
-            || begun.get() < patience,
+            || asked.get() < patience,
             |item| {
                 let started = &started;
-                begun.set(begun.get() + 1);
+                asked.set(asked.get() + 1);
                 async move {
                     let round = begin.elapsed().as_secs();
                     *started.borrow_mut().entry(round).or_default() += 1;

@@ -58,11 +58,17 @@ pub struct Flags {
     #[arg(
         long,
         value_name = "FILE",
-        default_value = "target/release/ironkeel-controller-manager"
+        default_value = "target/release/ironkeel-controller-manager",
+        overrides_with = "manager"
     )]
     pub manager: PathBuf,
     /// Where the report and the logs of runs with findings go
-    #[arg(long, value_name = "FOLDER", default_value = "target/crash")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "target/crash",
+        overrides_with = "out"
+    )]
     pub out: PathBuf,
     /// Keeps the logs and histories of all runs, and those of the API server
     #[arg(long)]
