@@ -15,8 +15,8 @@ use ironkeel_plan::names::SplitMix64;
 use ironkeel_plan::plan::Event;
 use ironkeel_plan::pod::Pod;
 use ironkeel_plan::replicaset::{
-    self, Action, Deed, Failure, FailureReason, Observed, Outcome, PodManifests, PodRef, SetKind,
-    StatusWrite,
+    self, Action, BURST, Deed, Failure, FailureReason, Observed, Outcome, PodManifests, PodRef,
+    SetKind, StatusWrite,
 };
 use ironkeel_plan::workload::{Extras, ReplicaSet, ReplicaSetStatus};
 use ironkeel_runtime::barrier::Owner;
@@ -43,8 +43,8 @@ use status_patch::status_operations;
 /// or the answer was not the API server's.
 const MISSED: Duration = Duration::from_secs(1);
 
-/// For how long one sync creates pods: what died in the meantime is replaced, and the status written, when the next one
-/// begins. Upstream ends a sync at 500 pods, however long they take.
+/// For how long one sync creates pods, once it has begun [`BURST`]: pods that died in the meantime are replaced, and the
+/// counts told, by the next one. Upstream ends a sync at [`BURST`], however fast they come.
 const CREATES: Duration = Duration::from_secs(2);
 
 /// What differs between the three kinds that this controller serves.
@@ -111,10 +111,13 @@ impl Reconcile for ReplicaSets {
             self.announcer.event(&regarding, event);
         }
         let outcome = self.execute(set, &regarding, plan.actions).await?;
-        if outcome.reported.created + outcome.reported.deleted > 0 {
+        let status = replicaset::status(&observed, &outcome.reported);
+        // A set that has to create more tells how far it is before it goes on: that takes seconds.
+        let creates_more =
+            outcome.reported.created > 0 && status.as_ref().is_some_and(|write| !write.may_wait);
+        if outcome.reported.created + outcome.reported.deleted > 0 && !creates_more {
             self.patience.acted(&set.metadata.uid);
         }
-        let status = replicaset::status(&observed, &outcome.reported);
         let waits = self.tell_status(set, &outcome, status).await?;
         if let Some(error) = outcome.error {
             return Err(error.into());
@@ -263,10 +266,10 @@ impl ReplicaSets {
     ) -> (usize, Option<WriteError>) {
         let resource = self.family.resource;
         let manifests = PodManifests::of(&resource.api_version(), resource.kind, set);
-        let until = Instant::now() + CREATES;
+        let mut share = Share::default();
         let go_on = || {
             let now = self.sets.get(&owner.key);
-            Instant::now() < until && now.is_some_and(|now| replicaset::still_grows(set, &now))
+            share.has_more() && now.is_some_and(|now| replicaset::still_grows(set, &now))
         };
         let done = run_slow_start(names, go_on, |name| {
             let body = manifests.named(&name);
@@ -398,6 +401,31 @@ impl ReplicaSets {
     }
 }
 
+/// How many pods one sync creates: [`BURST`], and as many more as it can within [`CREATES`].
+#[derive(Debug)]
+struct Share {
+    begun: usize,
+    since: Instant,
+}
+
+impl Default for Share {
+    /// That of a sync which begins with its first pod now.
+    fn default() -> Self {
+        Self {
+            begun: 1,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Share {
+    /// Whether one more is in it.
+    fn has_more(&mut self) -> bool {
+        self.begun += 1;
+        self.begun <= BURST || self.since.elapsed() < CREATES
+    }
+}
+
 /// Whether the set had all its pods, so that one that is missing has gone since.
 ///
 /// Pods may be seen to go before it is seen that the set itself is being deleted, in the foreground
@@ -419,6 +447,29 @@ fn pod_target<'a>(set: &'a ReplicaSet, name: &'a str) -> Target<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many pods of 5,000 one sync creates where each create takes so long.
+    async fn created_by_one_sync(latency: Duration) -> usize {
+        let mut share = Share::default();
+        let done = run_slow_start(
+            vec![(); 5000],
+            || share.has_more(),
+            |()| async move {
+                tokio::time::sleep(latency).await;
+                Ok::<(), ()>(())
+            },
+        );
+        done.await.created
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sync_creates_five_hundred_pods_however_slow_and_more_where_that_is_fast() {
+        assert_eq!(created_by_one_sync(Duration::from_secs(5)).await, 500);
+        assert_eq!(created_by_one_sync(Duration::from_millis(300)).await, 500);
+        // 127 in seven rounds, then 128 every 100 ms up to two seconds.
+        assert_eq!(created_by_one_sync(Duration::from_millis(100)).await, 1791);
+        assert_eq!(created_by_one_sync(Duration::from_millis(10)).await, 5000);
+    }
 
     #[test]
     fn a_set_that_loses_pods_is_asked_and_one_that_grows_is_not() {

@@ -26,7 +26,8 @@ pub use manifest::{PodManifests, pod_manifest};
 pub use status::{StatusWrite, status};
 pub use tell::{Deed, tell};
 
-/// Most pods that one sync deletes, upstream's `BurstReplicas`.
+/// Most pods that one sync deletes, and as many as it creates at least: upstream's `BurstReplicas`,
+/// which is the most for both there.
 pub const BURST: usize = 500;
 
 /// Which of the two kinds is planned for: they differ in the wording of events only.
@@ -113,7 +114,7 @@ impl PodRef {
 pub struct Outcome {
     /// Pods that were created.
     pub created: usize,
-    /// Pods whose deletion the server accepted, or that were already gone.
+    /// Pods whose deletion the server accepted.
     pub deleted: usize,
     /// The first error of a creation or deletion.
     pub failure: Option<Failure>,
@@ -150,8 +151,8 @@ impl FailureReason {
 /// Decides what to do about one set.
 ///
 /// Releases and adoptions come first, then either creations or deletions; of these at most
-/// [`BURST`], the rest follows when their events arrive. A set that is being deleted gets no action; a set that cannot be acted on gets a warning. Events about the outcome of
-/// an action (`SuccessfulCreate`, `FailedDelete`, …) are the executor's.
+/// [`BURST`], the rest follows when their events arrive. A set that is being deleted gets no
+/// action; a set that cannot be acted on gets a warning. Events about the outcome of an action (`SuccessfulCreate`, `FailedDelete`, …) are the executor's.
 pub fn plan(observed: &Observed<'_>, names: &mut dyn NameSource) -> Plan<Action> {
     let mut plan = Plan::default();
     let deleting = observed.set.metadata.is_deleting();

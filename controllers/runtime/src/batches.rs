@@ -7,7 +7,8 @@ use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 
 /// Most creates of one slow start that are under way at once. More than a writer has in flight by
-/// default, so that the next one stands ready; few enough that other owners get their turn.
+/// default, so that the next one stands ready; few enough that other owners get their turn. A larger
+/// bound of the writer is filled by several owners.
 const WIDEST: usize = 128;
 
 /// What came of a slow start.

@@ -90,7 +90,7 @@ impl Sync<'_> {
     }
 }
 
-/// The operations that do what the merge patch `patch` of annotations and spec says.
+/// The operations that do what the merge patch `patch` of annotations, `managedFields` and spec says.
 fn operations(set: &SetRef, patch: &Value) -> Operations {
     let mut operations = Operations::on(&set.uid).test(&["metadata", "generation"], set.generation);
     let members = |pointer: &str| {
@@ -121,28 +121,35 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    #[test]
-    fn a_size_is_written_on_the_spec_that_was_observed() {
-        let set = SetRef {
+    fn set() -> SetRef {
+        SetRef {
             name: "web-5d4".to_owned(),
             uid: "u".to_owned(),
             resource_version: 17,
             generation: 3,
-        };
-        let patch = json!({
-            "metadata": { "annotations": { "deployment.kubernetes.io/max-replicas": "13", "gone": null } },
-            "spec": { "replicas": 5 },
-        });
-        let record = json!({ "metadata": { "managedFields": [{}] } });
+        }
+    }
+
+    #[test]
+    fn the_record_of_fields_goes_only_where_nobody_has_applied_the_set() {
+        let patch = json!({ "metadata": { "managedFields": [{}] } });
         assert_eq!(
-            json!(operations(&set, &record)).as_array().unwrap()[2..],
+            json!(operations(&set(), &patch)).as_array().unwrap()[2..],
             [
                 json!({ "op": "test", "path": "/metadata/managedFields/0/operation", "value": "Update" }),
                 json!({ "op": "add", "path": "/metadata/managedFields", "value": [{}] }),
             ]
         );
+    }
+
+    #[test]
+    fn a_size_is_written_on_the_spec_that_was_observed() {
+        let patch = json!({
+            "metadata": { "annotations": { "deployment.kubernetes.io/max-replicas": "13", "gone": null } },
+            "spec": { "replicas": 5 },
+        });
         assert_eq!(
-            json!(operations(&set, &patch)),
+            json!(operations(&set(), &patch)),
             json!([
                 { "op": "test", "path": "/metadata/uid", "value": "u" },
                 { "op": "test", "path": "/metadata/generation", "value": 3 },

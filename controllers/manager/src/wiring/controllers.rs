@@ -29,7 +29,7 @@ use crate::replicaset::ReplicaSets;
 /// How long events that still wait may hold up the end of the process.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// How long a Deployment's status may wait for what its ReplicaSets are about to report. They
-/// report soon, unless a thousand of them have to create pods first.
+/// report soon, unless they have thousands of pods to create first.
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long a set's status may wait for its pods to be seen, and for more of them.
 const QUIET: Duration = Duration::from_secs(3);

@@ -12,7 +12,8 @@
 //! Words of a ReplicaSet: name, template, `SIZE[/AVAILABLE]`, `pods=`, `ready=`, `term=`,
 //! `rev=`, `hist=`, `desired=`, `max=` (the Deployment's unless said, `-` is absent),
 //! `before=`, `completed=`, `rolledback`, `ann=K=V`, `minReady=`, `deleting`, `orphan`,
-//! `updated`, `applied` (what `managedFields` tells), `foreign`, `unsynced`, `never` (`observedGeneration` is -1), `stale`, `failure=REASON`, `labels=`, `same-age`.
+//! `updated`, `applied` (what `managedFields` tells), `foreign`, `unsynced`, `never`
+//! (`observedGeneration` is -1), `stale`, `failure=REASON`, `labels=`, `same-age`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
