@@ -23,7 +23,7 @@ pub struct SlowStart<E> {
 }
 
 /// Runs `create` for each item, in their order: one, and as many more at once as have succeeded,
-/// [`WIDEST`] at most. Nothing is begun after a failure, nor once `go_on` has said no; it is asked
+/// 128 at most. Nothing is begun after a failure, nor once `go_on` has said no; it is asked
 /// before each create but the first. What was begun runs to its end and counts.
 ///
 /// A quota that refuses every pod so sees a few refusals instead of hundreds. Upstream's
