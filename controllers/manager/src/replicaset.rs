@@ -271,7 +271,7 @@ impl ReplicaSets {
             let now = self.sets.get(&owner.key);
             share.has_more() && now.is_some_and(|now| replicaset::still_grows(set, &now))
         };
-        let done = run_slow_start(names, go_on, |name| {
+        let (created, error) = run_slow_start(names, go_on, |name| {
             let body = manifests.named(&name);
             async move {
                 let target = pod_target(set, &name);
@@ -294,8 +294,8 @@ impl ReplicaSets {
         .await;
         // Nothing can be created in a namespace that goes away, and the set goes with it.
         (
-            done.created,
-            done.error.filter(|error| !error.is_namespace_terminating()),
+            created,
+            error.filter(|error| !error.is_namespace_terminating()),
         )
     }
 
@@ -459,7 +459,7 @@ mod tests {
                 Ok::<(), ()>(())
             },
         );
-        done.await.created
+        done.await.0
     }
 
     #[tokio::test(start_paused = true)]

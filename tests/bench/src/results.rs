@@ -109,7 +109,7 @@ impl Run {
 /// The raw client's speed at one moment.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Probe {
-    /// How many pods it made.
+    /// How many pods it made; 0 in results of before this was written down.
     #[serde(default)]
     pub pods: u64,
     /// Pods a second.
