@@ -1,9 +1,12 @@
 //! `managedFields` of the ReplicaSets of our Deployments: who has set which field.
 
 use anyhow::Result;
+use http::header::CONTENT_TYPE;
+use http::{Request, StatusCode};
 use ironkeel_e2e::scenario::run;
 use ironkeel_e2e::{LONG, Scenario, wait};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::client::Body;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
@@ -50,6 +53,17 @@ fn a_resize_ends_the_record_of_updates_and_keeps_that_of_an_apply() {
         let as_someone = PatchParams::apply("someone");
         sets.patch(&grown.name_any(), &as_someone, &Patch::Apply(applied))
             .await?;
+        // What the manager's own write rests on, should its watch not have shown the apply yet.
+        let path = format!("{}/{}", sets.resource_url(), grown.name_any());
+        let guarded = json!([
+            {"op": "test", "path": "/metadata/managedFields/0/operation", "value": "Update"},
+            {"op": "add", "path": "/metadata/managedFields", "value": [{}]},
+        ]);
+        let request = Request::patch(path).header(CONTENT_TYPE, "application/json-patch+json");
+        let body = Body::from(guarded.to_string().into_bytes());
+        let refused = s.client.send(request.body(body)?).await?;
+        assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+
         let shrunk = sized(&s, &sets, 1).await?;
         assert_eq!(records(&shrunk)[0], ("someone", "Apply"));
         assert_eq!(shrunk.annotations()["note"], "mine");
