@@ -1,17 +1,16 @@
 //! Our image: one static program, as an OCI archive.
 
-use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ironkeel_testbed::{Image, packages};
+use ironkeel_testbed::Image;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::progress::Screen;
 use crate::release::hex;
-use crate::{program, shell, workspace};
+use crate::{program, workspace};
 
 /// The program that the image holds.
 const PROGRAM: &str = "ironkeel-controller-manager";
@@ -50,7 +49,7 @@ fn reference(tag: &str) -> String {
 
 /// Builds the static program with cargo and writes the archive, if the program is not the one in it already.
 pub(crate) fn build(log: &Path, screen: &Screen) -> Result<BuiltImage> {
-    let binary = build_program(log, screen)?;
+    let binary = program::build_static(PROGRAM, log, screen)?;
     let program = fs::read(&binary).with_context(|| format!("reading {}", binary.display()))?;
     let folder = workspace::target().join("images");
     fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
@@ -99,35 +98,6 @@ fn write(binary: PathBuf, archive: PathBuf, tag: String, note: &Path) -> Result<
     fs::write(note, serde_json::to_vec_pretty(&image)?)
         .with_context(|| format!("writing {}", note.display()))?;
     Ok(image)
-}
-
-fn build_program(log: &Path, screen: &Screen) -> Result<PathBuf> {
-    let triple = format!("{ARCH}-unknown-linux-musl");
-    packages::ensure_rust_target(&triple, screen)?;
-    // The C compiler for musl, which the allocator and the cryptography need.
-    packages::ensure(packages::COMPILING, screen)?;
-    packages::ensure(packages::STATIC_LINKING, screen)?;
-    let mut cargo = shell::cargo();
-    cargo.args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        PROGRAM,
-        "--target",
-        &triple,
-    ]);
-    cargo.env(format!("CC_{}", triple.replace('-', "_")), "musl-gcc");
-    program::compile(
-        cargo,
-        &format!("build {PROGRAM}, release, static"),
-        log,
-        screen,
-    )?;
-    Ok(workspace::target()
-        .join(triple)
-        .join("release")
-        .join(PROGRAM))
 }
 
 /// A size for people.

@@ -1,11 +1,12 @@
 //! Programs of this repository that a command builds, and hands its own arguments on to.
 
+use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use ironkeel_testbed::{Outcome, Progress};
+use ironkeel_testbed::{Outcome, Progress, packages};
 
 use crate::progress::Screen;
 use crate::{shell, workspace};
@@ -54,6 +55,30 @@ pub(crate) fn build(package: &str, profile: &str, log: &Path, screen: &Screen) -
     ]);
     compile(cargo, &format!("build {package}, {profile}"), log, screen)?;
     Ok(workspace::target().join(profile).join(package))
+}
+
+/// Builds the program of the package of its name as it is shipped: a release, static, without a C library beside it.
+pub(crate) fn build_static(package: &str, log: &Path, screen: &Screen) -> Result<PathBuf> {
+    let triple = format!("{ARCH}-unknown-linux-musl");
+    packages::ensure_rust_target(&triple, screen)?;
+    // The C compiler for musl, which the allocator and the cryptography of some need.
+    packages::ensure(packages::COMPILING, screen)?;
+    packages::ensure(packages::STATIC_LINKING, screen)?;
+    let mut cargo = shell::cargo();
+    cargo.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        package,
+        "--target",
+        &triple,
+    ]);
+    cargo.env(format!("CC_{}", triple.replace('-', "_")), "musl-gcc");
+    let step = format!("build {package}, release, static");
+    compile(cargo, &step, log, screen)?;
+    let folder = workspace::target().join(triple).join("release");
+    Ok(folder.join(package))
 }
 
 /// Runs a `cargo build`, as a step that names the crate that it is at.

@@ -4,6 +4,9 @@
 //! else; its `go.sum` pins every byte. What is built from it lies in `<cache>/upstream/<name>-<hash>/bin`, where the hash
 //! covers those files and the flags, so that a clean checkout finds what an earlier one built.
 //!
+//! A file below `overlay/` of such a folder stands in for the one of upstream's module at that path when a test is built:
+//! a suite that calls functions of its process calls a program then.
+//!
 //! To move to another release, change the version in the module's `go.mod` and in `table.rs` and run `go mod tidy -e`
 //! there. Kubernetes has a `replace` line per staging module besides, the same list as in the `go.mod` of its release,
 //! and needs `go get -t k8s.io/kubernetes/test/e2e` for the sums of its tests.
@@ -25,6 +28,9 @@ use crate::run;
 
 use table::{BUILDS, Build};
 
+/// The folder of a build's module with files that stand in for upstream's.
+const OVERLAY: &str = "overlay";
+
 /// Programs that are built and kept together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProgramSet {
@@ -36,6 +42,8 @@ pub enum ProgramSet {
     Conformance,
     /// KWOK, which plays the kubelet of fake nodes.
     Kwok,
+    /// The suites of the CNI plugins, made to call a program.
+    CniSuites,
 }
 
 /// Where the built programs lie.
@@ -128,7 +136,13 @@ fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> 
             let name = format!("fetch {} {}", build.name, build.version);
             let mut fetched = 0;
             let mut fetch = || {
-                run::lines(go(build).args(["list", "-deps"]).args(&packages), |line| {
+                let mut list = go(build);
+                list.args(["list", "-deps"]);
+                // What a test needs beside its package; where programs are built as well, it is among what they need.
+                if build.programs.is_empty() {
+                    list.arg("-test");
+                }
+                run::lines(list.args(&packages), |line| {
                     if let Some(module) = line.strip_prefix("go: downloading ") {
                         fetched += 1;
                         progress.advance(&name, fetched, module);
@@ -185,14 +199,12 @@ fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> 
         }
         for (package, file) in build.tests {
             compile(
-                go(build)
-                    .args(["test", "-c"])
-                    .args(flags(build))
+                go_test(build, package, &unfinished)?
                     .arg("-o")
-                    .arg(bin.join(file))
-                    .arg(package),
+                    .arg(bin.join(file)),
             )?;
         }
+        remove_folder(&unfinished.join("source"))?;
         for (module, path, file) in build.files {
             let root = run::output(go(build).args(["list", "-m", "-f", "{{.Dir}}", module]))?;
             let from = Path::new(root.trim()).join(path);
@@ -205,6 +217,73 @@ fn make(build: &Build, cache: &Path, folder: &Path, progress: &dyn Progress) -> 
     })?;
     fs::rename(&unfinished, home)
         .with_context(|| format!("rename {} to {}", unfinished.display(), home.display()))
+}
+
+/// A `go test -c` of one of the build's test packages.
+///
+/// Where files of ours stand in for upstream's, it is that of a copy of the package's module below `folder`: Go replaces no
+/// file of its own cache.
+fn go_test(build: &Build, package: &str, folder: &Path) -> Result<Command> {
+    let ours = module_dir(build).join(OVERLAY);
+    let mut go_test = go(build);
+    if !ours.is_dir() {
+        go_test.args(["test", "-c"]).args(flags(build)).arg(package);
+        return Ok(go_test);
+    }
+    let format = "{{.Module.Path}}\n{{.Module.Dir}}";
+    let told = run::output(go(build).args(["list", "-f", format, package]))?;
+    let Some((module, theirs)) = told.trim().split_once('\n') else {
+        bail!("go list says {told:?} of {package}, not its module");
+    };
+    let copy = folder.join("source");
+    if !copy.is_dir() {
+        copy_files(Path::new(theirs), &copy)?;
+        for file in files_below(&ours)? {
+            let replaced = copy.join(file.strip_prefix(&ours)?);
+            if !replaced.is_file() {
+                bail!("{} stands in for nothing", file.display());
+            }
+            copy_file(&file, &replaced)?;
+        }
+    }
+    let inside = package.trim_start_matches(module);
+    go_test.current_dir(copy).args(["test", "-c"]);
+    go_test.args(flags(build)).arg(format!(".{inside}"));
+    Ok(go_test)
+}
+
+/// Copies every file below a folder. What Go keeps may not be written; the copies may.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    for file in files_below(from)? {
+        copy_file(&file, &to.join(file.strip_prefix(from)?))?;
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("read {}", from.display()))?;
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
+    fs::write(to, bytes).with_context(|| format!("write {}", to.display()))
+}
+
+/// Every file below a folder, sorted.
+fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .with_context(|| format!("read {}", folder.display()))?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        if entry.is_dir() {
+            files.extend(files_below(&entry)?);
+        } else {
+            files.push(entry);
+        }
+    }
+    Ok(files)
 }
 
 /// A `go` that builds from the pinned module alone: no C, no other toolchain, no change to `go.mod`, no workspace, and no
@@ -240,12 +319,7 @@ fn fingerprint(build: &Build) -> Result<String> {
     let module = module_dir(build);
     let mut hash = Sha256::new();
     hash.update(format!("{build:?} {:?}", flags(build)));
-    let mut files: Vec<_> = fs::read_dir(&module)
-        .with_context(|| format!("read {}", module.display()))?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()?;
-    files.sort();
-    for file in files {
+    for file in files_below(&module)? {
         hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
         hash.update(fs::read(&file).with_context(|| format!("read {}", file.display()))?);
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod charts;
 mod cluster;
+mod cni;
 mod counts;
 mod crash;
 mod runner;
@@ -53,6 +54,8 @@ enum Stage {
     Doc,
     /// helm lint and helm template with every set of values
     Charts,
+    /// The CNI plugins' own suites against our program
+    Cni,
     /// The model of the API server answers random requests as a real one does
     Model,
     /// The race against kube-controller-manager in small: every scenario works, every write is counted
@@ -91,7 +94,10 @@ impl Stage {
     /// Whether it uses upstream's programs.
     const fn needs_programs(self) -> bool {
         self.needs_cluster()
-            || matches!(self, Self::Charts | Self::Model | Self::Bench | Self::Crash)
+            || matches!(
+                self,
+                Self::Charts | Self::Cni | Self::Model | Self::Bench | Self::Crash
+            )
     }
 }
 
@@ -150,6 +156,9 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
                 if wanted(Stage::Charts) {
                     runner.run("charts", |stage| charts::check(stage, programs));
                 }
+                if wanted(Stage::Cni) {
+                    runner.run("cni", |stage| cni::suites(stage, programs));
+                }
                 if wanted(Stage::Model) {
                     runner.run("model", sim::model);
                 }
@@ -164,7 +173,7 @@ pub(crate) fn command(flags: &Flags, screen: &Screen) -> Result<bool> {
                 }
             }
             None => runner.skip(
-                "charts, model, bench, crash and cluster",
+                "charts, cni, model, bench, crash and cluster",
                 "upstream's programs are missing",
             ),
         }
@@ -177,6 +186,9 @@ fn prepare(stages: &[Stage], screen: &Screen) -> Result<Programs> {
     let mut sets = vec![ProgramSet::Cluster, ProgramSet::TestImages];
     if stages.contains(&Stage::Conformance) {
         sets.push(ProgramSet::Conformance);
+    }
+    if stages.contains(&Stage::Cni) {
+        sets.push(ProgramSet::CniSuites);
     }
     let programs = Programs::ready(&sets, screen)?;
     if stages.iter().any(|stage| stage.needs_cluster()) {

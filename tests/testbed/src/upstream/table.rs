@@ -160,6 +160,26 @@ pub(crate) const BUILDS: &[Build] = &[
         stamp: Stamp::None,
     },
     Build {
+        name: "cni-suites",
+        module: "cni-suites",
+        set: ProgramSet::CniSuites,
+        version: "1.9.1",
+        programs: &[],
+        tests: &[
+            (
+                "github.com/containernetworking/plugins/plugins/ipam/host-local",
+                "host-local.test",
+            ),
+            (
+                "github.com/containernetworking/plugins/plugins/main/loopback",
+                "loopback.test",
+            ),
+        ],
+        files: &[],
+        tags: "",
+        stamp: Stamp::None,
+    },
+    Build {
         name: "coredns",
         module: "coredns",
         set: ProgramSet::Cluster,

@@ -1,0 +1,177 @@
+//! The plugin `host-local`: addresses out of ranges of this node, kept in files.
+//!
+//! Beyond the reference it serves GC and STATUS, finds an attachment's addresses without reading everyone's, and takes
+//! addresses back whose network namespace has gone before it says that none is left.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::call::{Arguments, Call, Verb};
+use crate::config::{Holder, Network};
+use crate::error::{Code, Error, Result};
+use crate::ipam::config::Ipam;
+use crate::ipam::range::RangeSet;
+use crate::ipam::resolv;
+use crate::ipam::store::{Sandbox, Store};
+use crate::result::{Address, Attachment, Dns};
+
+/// Serves a call; the answer of ADD is an attachment.
+pub fn serve(call: &Call, network: &Network, input: &[u8]) -> Result<Option<Attachment>> {
+    let ipam = Ipam::read(input, &Arguments::parse(&call.args)?, network.version)?;
+    let holder = Holder {
+        container_id: call.container_id.clone(),
+        interface: call.interface.clone(),
+    };
+    // Before the lock: a resolver's file may lie on a slow disk.
+    let dns = match (&ipam.resolv_conf, call.verb) {
+        (Some(path), Verb::Add) => read_dns(path)?,
+        _ => Dns::default(),
+    };
+    let mut store = Store::lock(&ipam.data_dir, &network.name)?;
+    match call.verb {
+        Verb::Add => {
+            let sandbox = Sandbox::at(Path::new(&call.netns));
+            let ips = add(&mut store, &ipam, &holder, sandbox.as_ref())?;
+            return Ok(Some(Attachment {
+                interfaces: Vec::new(),
+                ips,
+                routes: ipam.routes,
+                dns,
+            }));
+        }
+        Verb::Del => {
+            store.release(&holder, &ipam.sets)?;
+        }
+        Verb::Check => check(&store, &holder, network)?,
+        Verb::Gc => collect(&mut store, &ipam.sets, network)?,
+        Verb::Status => status(&mut store, &ipam.sets)?,
+        Verb::Version => {}
+    }
+    Ok(None)
+}
+
+/// One address of each set, or none at all.
+fn add(
+    store: &mut Store,
+    ipam: &Ipam,
+    holder: &Holder,
+    sandbox: Option<&Sandbox>,
+) -> Result<Vec<Address>> {
+    let wanted = assign(&ipam.sets, &ipam.requested)?;
+    let mut reserved: Vec<IpAddr> = Vec::new();
+    let mut addresses = Vec::new();
+    for (number, (set, wanted)) in ipam.sets.iter().zip(wanted).enumerate() {
+        let address = match store.reserve(holder, sandbox, number, set, wanted) {
+            Ok(address) => address,
+            Err(error) => {
+                // What cannot be undone now is found by the DEL that follows a failed ADD.
+                let _ = store.undo(holder, &ipam.sets, &reserved);
+                return Err(error);
+            }
+        };
+        reserved.push(address);
+        addresses.extend(set.range_of(address).map(|range| Address {
+            interface: None,
+            address: range.in_subnet(address),
+            gateway: Some(range.gateway()),
+        }));
+    }
+    Ok(addresses)
+}
+
+/// Which of the addresses that are asked for is taken from which set: at most one from each, and every one from some.
+fn assign(sets: &[RangeSet], requested: &[IpAddr]) -> Result<Vec<Option<IpAddr>>> {
+    let mut left = requested.to_vec();
+    let mut assigned = Vec::new();
+    for set in sets {
+        let at = left.iter().position(|ip| set.range_of(*ip).is_some());
+        let wanted = at.map(|at| left.remove(at));
+        let gateway = |ip: &IpAddr| {
+            set.range_of(*ip)
+                .is_some_and(|range| range.gateway() == *ip)
+        };
+        if let Some(ip) = wanted.filter(gateway) {
+            return Err(Error::config(format!(
+                "requested ip {ip} is subnet's gateway"
+            )));
+        }
+        assigned.push(wanted);
+    }
+    if left.is_empty() {
+        return Ok(assigned);
+    }
+    let left: Vec<String> = left.iter().map(IpAddr::to_string).collect();
+    Err(Error::config(format!(
+        "failed to allocate all requested IPs: {} is in no range of its own",
+        left.join(" ")
+    )))
+}
+
+/// An attachment is as ADD left it if it still holds the addresses that ADD answered with.
+fn check(store: &Store, holder: &Holder, network: &Network) -> Result<()> {
+    let held = store.held_by(holder)?;
+    if held.is_empty() {
+        return Err(Error::new(
+            Code::UnknownContainer,
+            format!(
+                "no address is reserved for container {}, interface {}",
+                holder.container_id, holder.interface
+            ),
+        ));
+    }
+    let answered = network.previous.iter().flat_map(|answer| &answer.ips);
+    let missing = answered
+        .map(|ip| ip.address.addr())
+        .filter(|ip| !held.contains(ip));
+    // Another plugin of the chain may have added addresses of its own; that all of ours are gone is what counts.
+    let missing: Vec<IpAddr> = missing.collect();
+    let answers = network
+        .previous
+        .as_ref()
+        .map_or(0, |answer| answer.ips.len());
+    if answers > 0 && missing.len() == answers {
+        return Err(Error::new(
+            Code::UnknownContainer,
+            format!(
+                "container {} holds {held:?}, and prevResult says {missing:?}",
+                holder.container_id
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn collect(store: &mut Store, sets: &[RangeSet], network: &Network) -> Result<()> {
+    let Some(valid) = &network.valid_attachments else {
+        return Err(Error::config(
+            "cni.dev/valid-attachments is missing; without it every attachment would count as stale",
+        ));
+    };
+    store.retain(sets, |holder| {
+        valid.iter().any(|valid| {
+            // One that host-local of long ago has reserved does not say its interface.
+            let is_same_interface =
+                holder.interface.is_empty() || holder.interface == valid.interface;
+            valid.container_id == holder.container_id && is_same_interface
+        })
+    })?;
+    Ok(())
+}
+
+fn status(store: &mut Store, sets: &[RangeSet]) -> Result<()> {
+    for set in sets {
+        if !store.has_free(set)? {
+            return Err(Error::new(
+                Code::NotAvailable,
+                format!("no IP addresses available in range set: {set}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn read_dns(path: &Path) -> Result<Dns> {
+    let text = fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))?;
+    Ok(resolv::parse(&text))
+}
