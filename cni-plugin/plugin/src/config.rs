@@ -22,8 +22,9 @@ pub struct Network {
     pub version: SpecVersion,
     /// Name of the network.
     pub name: String,
-    /// What the plugin before in the chain answered; in CHECK and DEL what the whole chain did.
-    pub previous: Option<Attachment>,
+    /// What the plugin before in the chain answered; in CHECK and DEL what the whole chain did. Not looked at yet: a DEL
+    /// must not fail for what it does not need.
+    previous: Option<Value>,
     /// GC: the attachments that there are, if the runtime has said so.
     pub valid_attachments: Option<Vec<Holder>>,
 }
@@ -69,16 +70,20 @@ impl Network {
             let rule = "it begins with a letter or digit and goes on with those, '_', '.' and '-'";
             return Err(Error::config(format!("name is {:?}; {rule}", header.name)));
         }
-        let previous = header
-            .prev_result
-            .map(|answer| Attachment::from_json("prevResult", answer, version))
-            .transpose()?;
         Ok(Self {
             version,
             name: header.name,
-            previous,
+            previous: header.prev_result,
             valid_attachments: header.valid_attachments.or(header.attachments),
         })
+    }
+
+    /// What the plugins before have answered, if there were any.
+    pub fn previous(&self) -> Result<Option<Attachment>> {
+        let answer = self.previous.clone();
+        answer
+            .map(|answer| Attachment::from_json("prevResult", answer, self.version))
+            .transpose()
     }
 }
 
@@ -90,23 +95,62 @@ pub fn claimed_version(input: &[u8]) -> Option<String> {
 
 /// Reads a configuration. Input that is no JSON and a value that is wrong have codes of their own.
 pub fn decode<T: DeserializeOwned>(input: &[u8]) -> Result<T> {
-    let mut reader = serde_json::Deserializer::from_slice(input);
-    let decoded = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        if error.inner().is_data() {
-            Error::config(told("", &error))
-        } else {
-            no_json(error.inner())
-        }
+    let mut input: Value = serde_json::from_slice(input).map_err(|error| {
+        let message = format!("the configuration is no JSON: {error}");
+        Error::new(Code::Decoding, message)
     })?;
-    reader.end().map_err(|error| no_json(&error))?;
-    Ok(decoded)
+    respell(&mut input);
+    decode_value("", input)
 }
 
-fn no_json(error: &serde_json::Error) -> Error {
-    Error::new(
-        Code::Decoding,
-        format!("the configuration is no JSON: {error}"),
-    )
+/// Fields that are read, as they are spelt.
+const FIELDS: [&str; 18] = [
+    "args",
+    "cni",
+    "cni.dev/valid-attachments",
+    "cniVersion",
+    "dataDir",
+    "gateway",
+    "ipRanges",
+    "ipam",
+    "ips",
+    "name",
+    "prevResult",
+    "rangeEnd",
+    "rangeStart",
+    "ranges",
+    "resolvConf",
+    "routes",
+    "runtimeConfig",
+    "subnet",
+];
+
+/// Spells fields as they are spelt. The reference plugins do not tell capital letters from small ones in a field's name, and
+/// `datadir` that were left alone would mean another folder.
+fn respell(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let misspelt: Vec<(String, &str)> = object
+                .keys()
+                .filter_map(|key| {
+                    let field = FIELDS
+                        .iter()
+                        .find(|field| key.eq_ignore_ascii_case(field))?;
+                    (key != field).then(|| (key.clone(), *field))
+                })
+                .collect();
+            for (key, field) in misspelt {
+                if let Some(value) = object.remove(&key)
+                    && !object.contains_key(field)
+                {
+                    object.insert(field.to_owned(), value);
+                }
+            }
+            object.values_mut().for_each(respell);
+        }
+        Value::Array(list) => list.iter_mut().for_each(respell),
+        _ => {}
+    }
 }
 
 /// Reads a value that an error calls `field`.
@@ -212,7 +256,7 @@ mod tests {
         assert_eq!(network.version, SpecVersion::V0_3_1);
         assert_eq!(network.name, "pods");
         assert_eq!(network.valid_attachments, None);
-        let previous = network.previous.unwrap();
+        let previous = network.previous().unwrap().unwrap();
         assert_eq!(previous.ips[0].address, "10.1.2.3/24".parse().unwrap());
     }
 
@@ -237,6 +281,26 @@ mod tests {
             r#"{"name": "a", "cni.dev/valid-attachments": [{"containerID": "c"}]}"#,
             "cni.dev/valid-attachments[0]: missing field `ifname`",
         );
+    }
+
+    #[test]
+    fn what_the_plugins_before_have_answered_is_read_only_where_it_is_needed() {
+        let input = br#"{"name": "pods", "prevResult": {"ip4": 5}}"#;
+        let network = Network::read(input).unwrap();
+        let told = network.previous().unwrap_err().message;
+        assert!(told.starts_with("prevResult.ip4: "), "{told}");
+    }
+
+    #[test]
+    fn capital_letters_of_a_field_mean_nothing() {
+        let mut value = serde_json::json!({
+            "IPAM": { "datadir": "/a", "Ranges": [[{ "rangestart": "10.0.0.1" }]] }, "other": 1, "Name": "x", "name": "y",
+        });
+        respell(&mut value);
+        let expected = serde_json::json!({
+            "ipam": { "dataDir": "/a", "ranges": [[{ "rangeStart": "10.0.0.1" }]] }, "other": 1, "name": "y",
+        });
+        assert_eq!(value, expected);
     }
 
     #[test]

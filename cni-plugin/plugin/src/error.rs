@@ -5,16 +5,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-/// The codes of the specification that we answer with. Those of 100 and above are a plugin's own; 999 is what the
+/// The codes of the specification that we answer with. Its 3 is not among them: it tells a runtime that nothing has to be
+/// cleaned up, which one plugin of a chain cannot know. Those of 100 and above are a plugin's own; 999 is what the
 /// library of the reference plugins uses for all that has no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The configuration is of a version that this program, or the verb, does not know.
     IncompatibleVersion = 1,
-    /// A field has a value that cannot be served here.
-    UnsupportedField = 2,
-    /// The container is not known.
-    UnknownContainer = 3,
     /// An environment variable is missing or malformed.
     InvalidEnvironment = 4,
     /// A file could not be read or written.
@@ -27,10 +24,6 @@ pub enum Code {
     InvalidNetns = 8,
     /// The same call may succeed later.
     TryAgainLater = 11,
-    /// STATUS: no ADD can be served.
-    NotAvailable = 50,
-    /// STATUS: no ADD can be served, and containers that are there may not reach everything.
-    LimitedConnectivity = 51,
     /// Anything else.
     Internal = 999,
 }

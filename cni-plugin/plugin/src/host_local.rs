@@ -1,6 +1,6 @@
 //! The plugin `host-local`: addresses out of ranges of this node, kept in files.
 //!
-//! Beyond the reference it serves GC and STATUS, finds an attachment's addresses without reading everyone's, and takes
+//! Beyond the reference it serves GC and STATUS (its files can be used), finds an attachment's addresses without reading everyone's, and takes
 //! addresses back whose network namespace has gone before it says that none is left.
 
 use std::fs;
@@ -43,10 +43,11 @@ pub fn serve(call: &Call, network: &Network, input: &[u8]) -> Result<Option<Atta
         Verb::Del => {
             store.release(&holder, &ipam.sets)?;
         }
-        Verb::Check => check(&store, &holder, network)?,
+        Verb::Check => check(&store, &ipam.sets, &holder, network)?,
         Verb::Gc => collect(&mut store, &ipam.sets, network)?,
-        Verb::Status => status(&mut store, &ipam.sets)?,
-        Verb::Version => {}
+        // That none is left is not told: a runtime takes a node whose network is not ready out of service, and its
+        // containers with it.
+        Verb::Status | Verb::Version => {}
     }
     Ok(None)
 }
@@ -58,6 +59,11 @@ fn add(
     holder: &Holder,
     sandbox: Option<&Sandbox>,
 ) -> Result<Vec<Address>> {
+    if ipam.sets.is_empty() {
+        return Err(Error::config(
+            "ipam has no addresses: neither subnet nor ranges is set",
+        ));
+    }
     let wanted = assign(&ipam.sets, &ipam.requested)?;
     let mut reserved: Vec<IpAddr> = Vec::new();
     let mut addresses = Vec::new();
@@ -108,38 +114,27 @@ fn assign(sets: &[RangeSet], requested: &[IpAddr]) -> Result<Vec<Option<IpAddr>>
     )))
 }
 
-/// An attachment is as ADD left it if it still holds the addresses that ADD answered with.
-fn check(store: &Store, holder: &Holder, network: &Network) -> Result<()> {
-    let held = store.held_by(holder)?;
+/// An attachment is as ADD left it if it holds the addresses of our ranges that ADD has answered with.
+fn check(store: &Store, sets: &[RangeSet], holder: &Holder, network: &Network) -> Result<()> {
+    let held = store.held_by(holder);
+    let whose = format!(
+        "container {}, interface {}",
+        holder.container_id, holder.interface
+    );
     if held.is_empty() {
-        return Err(Error::new(
-            Code::UnknownContainer,
-            format!(
-                "no address is reserved for container {}, interface {}",
-                holder.container_id, holder.interface
-            ),
-        ));
+        let message = format!("no address is reserved for {whose}");
+        return Err(Error::new(Code::Internal, message));
     }
-    let answered = network.previous.iter().flat_map(|answer| &answer.ips);
+    let answered = network.previous()?.unwrap_or_default().ips;
+    let is_ours = |ip: &IpAddr| sets.iter().any(|set| set.range_of(*ip).is_some());
     let missing = answered
+        .iter()
         .map(|ip| ip.address.addr())
-        .filter(|ip| !held.contains(ip));
-    // Another plugin of the chain may have added addresses of its own; that all of ours are gone is what counts.
-    let missing: Vec<IpAddr> = missing.collect();
-    let answers = network
-        .previous
-        .as_ref()
-        .map_or(0, |answer| answer.ips.len());
-    if answers > 0 && missing.len() == answers {
-        return Err(Error::new(
-            Code::UnknownContainer,
-            format!(
-                "container {} holds {held:?}, and prevResult says {missing:?}",
-                holder.container_id
-            ),
-        ));
-    }
-    Ok(())
+        .find(|ip| is_ours(ip) && !held.contains(ip));
+    missing.map_or(Ok(()), |ip| {
+        let message = format!("prevResult has {ip}, which is not reserved for {whose}");
+        Err(Error::new(Code::Internal, message))
+    })
 }
 
 fn collect(store: &mut Store, sets: &[RangeSet], network: &Network) -> Result<()> {
@@ -156,18 +151,6 @@ fn collect(store: &mut Store, sets: &[RangeSet], network: &Network) -> Result<()
             valid.container_id == holder.container_id && is_same_interface
         })
     })?;
-    Ok(())
-}
-
-fn status(store: &mut Store, sets: &[RangeSet]) -> Result<()> {
-    for set in sets {
-        if !store.has_free(set)? {
-            return Err(Error::new(
-                Code::NotAvailable,
-                format!("no IP addresses available in range set: {set}"),
-            ));
-        }
-    }
     Ok(())
 }
 

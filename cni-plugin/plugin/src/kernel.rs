@@ -1,6 +1,7 @@
 //! The kernel: rtnetlink, and the network namespaces in which it is spoken.
 //!
-//! Blocking and on one thread: a call of a plugin lives for milliseconds, and an async runtime would cost it half of one.
+//! Blocking: a call of a plugin lives for milliseconds, and an async runtime would cost it half of one. A namespace is
+//! entered by a thread of its own.
 //! Nothing else in this crate knows the library that encodes the messages.
 
 pub mod links;

@@ -1,7 +1,7 @@
 //! The CNI plugins of a node in one program, called under the name of the one that is meant.
 //!
 //! A call is read whole ([`call`], [`config`]) before anything is done. What is done is decided by plain functions; files
-//! and, later, the kernel are touched at the edge. An answer has the form of the version that was asked for ([`result`]),
+//! and the kernel are touched at the edge. An answer has the form of the version that was asked for ([`result`]),
 //! a failure is an error object that names the field, the value and the rule ([`error`]).
 
 pub mod call;

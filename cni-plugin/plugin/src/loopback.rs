@@ -12,7 +12,7 @@ use crate::result::{Address, Attachment, Interface};
 const NAME: &str = "lo";
 
 /// Serves a call; the answer of ADD is the one of the plugin before in the chain, or `lo` with its addresses.
-pub fn serve(call: &Call, network: Network) -> Result<Option<Attachment>> {
+pub fn serve(call: &Call, network: &Network) -> Result<Option<Attachment>> {
     match call.verb {
         Verb::Add => add(call, network).map(Some),
         Verb::Del => {
@@ -37,7 +37,7 @@ pub fn serve(call: &Call, network: Network) -> Result<Option<Attachment>> {
     }
 }
 
-fn add(call: &Call, network: Network) -> Result<Attachment> {
+fn add(call: &Call, network: &Network) -> Result<Attachment> {
     let mut socket = container(call)?.socket()?;
     let link = interface(&mut socket, &call.netns)?;
     set_up(&mut socket, &link, true)?;
@@ -52,9 +52,8 @@ fn add(call: &Call, network: Network) -> Result<Attachment> {
         );
         return Err(Error::new(Code::Internal, message));
     }
-    Ok(network
-        .previous
-        .unwrap_or_else(|| answer(call, &link, addresses)))
+    let previous = network.previous()?;
+    Ok(previous.unwrap_or_else(|| answer(call, &link, addresses)))
 }
 
 /// The interface with the first address of each family.

@@ -43,9 +43,19 @@ impl Plugin {
         })
     }
 
-    fn serve(self, call: &Call, network: Network, input: &[u8]) -> Result<Option<Attachment>> {
+    /// Whether the call changes something in the container's network namespace. Where it only gives something back, a path
+    /// that leads to a process which has ended, and to another one's namespace by now, must not keep it from that.
+    fn enters_netns(self, verb: Verb) -> bool {
+        match verb {
+            Verb::Add => true,
+            Verb::Del => self == Self::Loopback,
+            _ => false,
+        }
+    }
+
+    fn serve(self, call: &Call, network: &Network, input: &[u8]) -> Result<Option<Attachment>> {
         match self {
-            Self::HostLocal => host_local::serve(call, &network, input),
+            Self::HostLocal => host_local::serve(call, network, input),
             Self::Loopback => loopback::serve(call, network),
         }
     }
@@ -58,7 +68,7 @@ pub fn serve(plugin: Plugin, call: &Call, input: &[u8]) -> Result<Option<Value>>
     }
     let network = Network::read(input)?;
     check_version(call.verb, network.version)?;
-    if matches!(call.verb, Verb::Add | Verb::Del) && is_own_netns(Path::new(&call.netns)) {
+    if plugin.enters_netns(call.verb) && is_own_netns(Path::new(&call.netns)) {
         return Err(Error::new(
             Code::InvalidNetns,
             format!(
@@ -67,10 +77,9 @@ pub fn serve(plugin: Plugin, call: &Call, input: &[u8]) -> Result<Option<Value>>
             ),
         ));
     }
-    let version = network.version;
-    let answer = plugin.serve(call, network, input)?;
+    let answer = plugin.serve(call, &network, input)?;
     answer
-        .map(|attachment| attachment.to_json(version))
+        .map(|attachment| attachment.to_json(network.version))
         .transpose()
 }
 

@@ -45,18 +45,23 @@ pub struct Interface {
     pub name: String,
     /// Hardware address.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "null_is_default")]
     pub mac: String,
     /// Largest packet, in bytes. Since 1.1.0.
     #[serde(skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "null_is_default")]
     pub mtu: u32,
     /// Path of the network namespace that it is in; empty on the host.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "null_is_default")]
     pub sandbox: String,
     /// Path of a vhost-user socket. Since 1.1.0.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "null_is_default")]
     pub socket_path: String,
     /// PCI address of a device. Since 1.1.0.
     #[serde(rename = "pciID", skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "null_is_default")]
     pub pci_id: String,
 }
 
@@ -87,12 +92,15 @@ pub struct Route {
     pub gw: Option<IpAddr>,
     /// Largest packet on the way, in bytes. Since 1.1.0, like all that follows.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "null_is_default")]
     pub mtu: u32,
     /// Largest TCP segment that is announced, in bytes.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "null_is_default")]
     pub advmss: u32,
     /// The lower, the better.
     #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "null_is_default")]
     pub priority: u32,
     /// Number of the routing table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,6 +135,7 @@ pub struct Dns {
     pub nameservers: Vec<String>,
     /// The domain that short names belong to.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "null_is_default")]
     pub domain: String,
     /// Domains in which short names are looked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]

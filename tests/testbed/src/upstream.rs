@@ -1,7 +1,7 @@
 //! Upstream's programs: pinned Go modules, built once into the per-user cache.
 //!
 //! Each folder under `tests/testbed/upstream/` is a Go module of ours that requires one upstream release and nothing
-//! else; its `go.sum` pins every byte. What is built from it lies in `<cache>/upstream/<name>-<hash>/bin`, where the hash
+//! else; its `go.sum` pins every byte, in the module of a suite that is changed by way of the `go.sum` that it comes with. What is built from it lies in `<cache>/upstream/<name>-<hash>/bin`, where the hash
 //! covers those files and the flags, so that a clean checkout finds what an earlier one built.
 //!
 //! A file below `overlay/` of such a folder stands in for the one of upstream's module at that path when a test is built:
@@ -320,7 +320,7 @@ fn fingerprint(build: &Build) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(format!("{build:?} {:?}", flags(build)));
     for file in files_below(&module)? {
-        hash.update(file.file_name().unwrap_or_default().as_encoded_bytes());
+        hash.update(file.strip_prefix(&module)?.as_os_str().as_encoded_bytes());
         hash.update(fs::read(&file).with_context(|| format!("read {}", file.display()))?);
     }
     let digest = format!("{:x}", hash.finalize());

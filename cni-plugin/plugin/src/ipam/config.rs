@@ -22,7 +22,8 @@ const IP: &str = "IP";
 /// How addresses of a network are given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipam {
-    /// Sets of one family each, without overlap. A container gets one address of each.
+    /// Sets of one family each, without overlap. A container gets one address of each. There may be none: a runtime hands
+    /// ranges of its own over with an attachment, and not with STATUS or GC.
     pub sets: Vec<RangeSet>,
     /// Routes that every container gets.
     pub routes: Vec<Route>,
@@ -121,11 +122,6 @@ impl Ipam {
 }
 
 fn check_sets(sets: &[(String, RangeSet)], version: SpecVersion) -> Result<()> {
-    if sets.is_empty() {
-        return Err(Error::config(
-            "ipam has no addresses: neither subnet nor ranges is set",
-        ));
-    }
     let of_v4 = sets.iter().filter(|(_, set)| set.is_ipv4()).count();
     if version < SpecVersion::V0_3_0 && (of_v4 > 1 || sets.len() - of_v4 > 1) {
         let version = version.as_str();
@@ -152,7 +148,8 @@ fn requested(arguments: &Arguments, args: &[String], runtime: &[String]) -> Resu
         ("args.cni.ips", args, Code::InvalidConfig),
         ("runtimeConfig.ips", runtime, Code::InvalidConfig),
     ];
-    let argument: Vec<String> = arguments.value(IP).map(str::to_owned).into_iter().collect();
+    let argument = arguments.value(IP).filter(|text| !text.is_empty());
+    let argument: Vec<String> = argument.map(str::to_owned).into_iter().collect();
     let sources = [("CNI_ARGS IP", argument.as_slice(), Code::InvalidEnvironment)]
         .into_iter()
         .chain(sources);
@@ -218,16 +215,16 @@ mod tests {
     fn a_bad_field_is_told_by_its_path() {
         refused(&json!({}), "ipam is missing");
         refused(
-            &json!({ "ipam": { "type": "host-local" } }),
-            "ipam has no addresses: neither subnet nor ranges is set",
-        );
-        refused(
             &json!({ "ipam": { "ranges": [[{ "subnet": "10.1.0.0/24" }], []] } }),
             "ipam.ranges[1]: it has no range",
         );
         refused(
             &json!({ "ipam": { "ranges": [[{ "subnet": "10.1.0/24" }]] } }),
             "ipam.ranges[0][0].subnet: \"10.1.0/24\" is no network like 10.1.2.3/24 or fd00::3/64",
+        );
+        refused(
+            &json!({ "ipam": { "subnet": "::ffff:10.1.2.0/120" } }),
+            "ipam.subnet: \"::ffff:10.1.2.0/120\" is an IPv4 network that is written as an IPv6 one",
         );
         refused(
             &json!({ "ipam": { "subnet": "10.1.0.0/16", "ranges": [[{ "subnet": "10.1.2.0/24" }]] } }),

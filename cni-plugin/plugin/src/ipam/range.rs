@@ -25,9 +25,17 @@ pub(super) struct RangeConfig {
 fn subnet<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<IpNet>, D::Error> {
     let text: Option<String> = Option::deserialize(reader)?;
     let text = text.filter(|text| !text.is_empty());
-    text.map(|text| config::network::parse(&text))
-        .transpose()
-        .map_err(serde::de::Error::custom)
+    text.map(|text| {
+        let subnet = config::network::parse(&text)?;
+        match subnet {
+            IpNet::V6(subnet) if subnet.network().to_ipv4_mapped().is_some() => Err(format!(
+                "{text:?} is an IPv4 network that is written as an IPv6 one"
+            )),
+            _ => Ok(subnet),
+        }
+    })
+    .transpose()
+    .map_err(serde::de::Error::custom)
 }
 
 /// Addresses of one subnet from `start` to `end`, both included. The gateway is never given out.

@@ -14,6 +14,7 @@ mod index;
 mod reservation;
 mod sandbox;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::IpAddr;
@@ -34,8 +35,10 @@ use crate::error::{Code, Error, Result};
 pub struct Store {
     folder: PathBuf,
     index: Index,
-    /// Whether this call has made the index from the files, so that there is no reason to do it again.
-    is_fresh: bool,
+    /// Who holds what, where this call has looked at all reservations.
+    scanned: Option<BTreeMap<Holder, Vec<IpAddr>>>,
+    /// Whether the index could not be written.
+    is_doubted: bool,
     /// Unlocked when it is closed.
     _lock: File,
 }
@@ -56,14 +59,15 @@ impl Store {
             .and_then(|file| file.lock().map(|()| file))
             .map_err(|error| Error::io("lock", &path, &error))?;
         let mut store = Self {
-            index: Index::open(&folder)?,
+            index: Index::open(&folder),
             folder,
-            is_fresh: false,
+            scanned: None,
+            is_doubted: false,
             _lock: lock,
         };
         if !store.index.is_current() {
             store.look_again()?;
-            store.save()?;
+            store.save();
         }
         Ok(store)
     }
@@ -71,8 +75,8 @@ impl Store {
     /// Reserves an address of `set`, the `number`-th of its network, for an attachment: `wanted`, or the next one that is
     /// free after the one that was reserved last.
     ///
-    /// Where none is free, the files are looked at, and then addresses are taken back whose network namespace has gone:
-    /// a runtime that lost power or its memory has never called DEL for them.
+    /// Where that is not free, or none, the files are looked at, and then addresses are taken back whose network namespace
+    /// has gone: a runtime that lost power or its memory has never called DEL for them.
     pub fn reserve(
         &mut self,
         holder: &Holder,
@@ -81,7 +85,36 @@ impl Store {
         set: &RangeSet,
         wanted: Option<IpAddr>,
     ) -> Result<IpAddr> {
-        for held in self.held_by(holder)? {
+        let mut reserved = self.reserve_free(holder, sandbox, number, set, wanted)?;
+        if reserved.is_none() {
+            if self.scanned.is_none() {
+                self.look_again()?;
+            }
+            self.take_back_from_the_gone(holder, std::slice::from_ref(set))?;
+            reserved = self.reserve_free(holder, sandbox, number, set, wanted)?;
+        }
+        self.save();
+        reserved.ok_or_else(|| {
+            let message = match wanted {
+                Some(wanted) => {
+                    format!("requested IP address {wanted} is not available in range set {set}")
+                }
+                None => format!("no IP addresses available in range set: {set}"),
+            };
+            Error::new(Code::TryAgainLater, message)
+        })
+    }
+
+    /// Reserves an address that is free by what is known now.
+    fn reserve_free(
+        &mut self,
+        holder: &Holder,
+        sandbox: Option<&Sandbox>,
+        number: usize,
+        set: &RangeSet,
+        wanted: Option<IpAddr>,
+    ) -> Result<Option<IpAddr>> {
+        for held in self.held_by(holder) {
             if set.place_of(held).is_some() {
                 return Err(Error::config(format!(
                     "{held} has been allocated to {}, interface {}; duplicate allocation is not allowed",
@@ -89,56 +122,35 @@ impl Store {
                 )));
             }
         }
-        let before = self.index.entry(holder)?;
-        let mut entry = before.clone().unwrap_or_else(|| Entry::new(holder));
+        let mut entry = self.entry(holder).unwrap_or_else(|| Entry::new(holder));
         entry.sandbox = sandbox.cloned();
         let mut map = self.map(set)?;
         let reserved = match wanted {
-            Some(address) => {
-                let is_ours = self.take(&mut entry, address)?;
-                is_ours.then_some(address).ok_or_else(|| {
-                    let message = format!(
-                        "requested IP address {address} is not available in range set {set}"
-                    );
-                    Error::new(Code::TryAgainLater, message)
-                })
-            }
-            None => self.next(&mut entry, number, set, &mut map),
+            Some(address) => self.take(&mut entry, address)?.then_some(address),
+            None => self.next(&mut entry, number, set, &mut map)?,
         };
-        let address = match reserved {
-            Ok(address) => address,
-            Err(error) => {
-                match before {
-                    Some(before) => self.index.save_entry(&before)?,
-                    None => self.index.remove(holder)?,
-                }
-                self.save()?;
-                return Err(error);
-            }
+        let Some(address) = reserved else {
+            return Ok(None);
         };
+        // It is reserved. What follows makes the next call fast, and is made again where it fails.
         if let (Some(map), Some(place)) = (&mut map, set.place_of(address)) {
             map.set(place as usize, true);
-            self.index.save_map(set, map)?;
+            let saved = self.index.save_map(set, map);
+            self.doubt_unless(&saved);
         }
-        let last = self.last_file(number);
-        fs::write(&last, address.to_string()).map_err(|error| Error::io("write", &last, &error))?;
-        self.save()?;
-        Ok(address)
+        let _ = write_private(&self.last_file(number), address.to_string().as_bytes());
+        Ok(Some(address))
     }
 
     /// Addresses that an attachment holds.
-    pub fn held_by(&self, holder: &Holder) -> Result<Vec<IpAddr>> {
+    pub fn held_by(&self, holder: &Holder) -> Vec<IpAddr> {
         let mut held = Vec::new();
         for of in [holder, &without_interface(holder)] {
-            if let Some(entry) = self.index.entry(of)? {
-                for address in entry.ips {
-                    if self.is_of(address, of)? {
-                        held.push(address);
-                    }
-                }
-            }
+            let entry = self.entry(of);
+            let ips = entry.into_iter().flat_map(|entry| entry.ips);
+            held.extend(ips.filter(|address| self.is_of(*address, of)));
         }
-        Ok(held)
+        held
     }
 
     /// Gives back what an attachment holds, and answers what that was. `sets` are those of its network.
@@ -150,14 +162,15 @@ impl Store {
         if released.is_empty() {
             released = self.give_back(&without_interface(holder), sets, |_| true)?;
         }
-        self.save()?;
+        self.save();
         Ok(released)
     }
 
     /// Gives back those of an attachment's addresses that are in `addresses`.
     pub fn undo(&mut self, holder: &Holder, sets: &[RangeSet], addresses: &[IpAddr]) -> Result<()> {
         self.give_back(holder, sets, |address| addresses.contains(&address))?;
-        self.save()
+        self.save();
+        Ok(())
     }
 
     /// Gives back what is held by attachments that `is_valid` denies, and answers what that was.
@@ -168,72 +181,43 @@ impl Store {
     ) -> Result<Vec<IpAddr>> {
         // Whatever was reserved without the index is to be found, too.
         self.look_again()?;
+        let holders: Vec<Holder> = self
+            .scanned
+            .iter()
+            .flatten()
+            .map(|(holder, _)| holder.clone())
+            .collect();
         let mut released = Vec::new();
-        for entry in self.index.entries()? {
-            if !is_valid(&entry.holder) {
-                released.extend(self.give_back(&entry.holder, sets, |_| true)?);
-            }
+        for holder in holders.iter().filter(|holder| !is_valid(holder)) {
+            released.extend(self.give_back(holder, sets, |_| true)?);
         }
-        self.save()?;
+        self.save();
         Ok(released)
     }
 
-    /// Whether an address of `set` is free.
-    pub fn has_free(&mut self, set: &RangeSet) -> Result<bool> {
-        let Some(map) = self.map(set)? else {
-            return Ok(true);
-        };
-        if map.free() > 0 || self.is_fresh {
-            return Ok(map.free() > 0);
-        }
-        self.look_again()?;
-        self.save()?;
-        Ok(self.map(set)?.is_none_or(|map| map.free() > 0))
-    }
-
-    /// The next free address, made the attachment's.
+    /// Makes the next free address the attachment's.
     fn next(
-        &mut self,
+        &self,
         entry: &mut Entry,
         number: usize,
         set: &RangeSet,
         map: &mut Option<Taken>,
-    ) -> Result<IpAddr> {
-        let start = self.after_last(number, set);
-        if let Some(address) = self.next_from(entry, start, set, map)? {
-            return Ok(address);
-        }
-        if !self.is_fresh {
-            self.look_again()?;
-        }
-        self.take_back_from_the_gone(&entry.holder, std::slice::from_ref(set))?;
-        *map = self.map(set)?;
-        self.next_from(entry, start, set, map)?.ok_or_else(|| {
-            let message = format!("no IP addresses available in range set: {set}");
-            Error::new(Code::TryAgainLater, message)
-        })
-    }
-
-    fn next_from(
-        &self,
-        entry: &mut Entry,
-        start: u128,
-        set: &RangeSet,
-        map: &mut Option<Taken>,
     ) -> Result<Option<IpAddr>> {
+        let start = self.after_last(number, set);
+        // They are taken in the map as well, unless it was damaged.
+        let gateways: Vec<u128> = set.gateways().collect();
         if let Some(map) = map {
             while let Some(place) = map.next_free(start as usize) {
                 let Some((address, _)) = set.at(place as u128) else {
                     break;
                 };
-                if self.take(entry, address)? {
+                if !gateways.contains(&(place as u128)) && self.take(entry, address)? {
                     return Ok(Some(address));
                 }
                 map.set(place, true);
             }
             return Ok(None);
         }
-        let gateways: Vec<u128> = set.gateways().collect();
         for place in (start..set.len()).chain(0..start) {
             if let Some((address, _)) = set.at(place).filter(|_| !gateways.contains(&place))
                 && self.take(entry, address)?
@@ -246,10 +230,9 @@ impl Store {
 
     /// Makes an address the attachment's, unless it is somebody's.
     fn take(&self, entry: &mut Entry, address: IpAddr) -> Result<bool> {
-        if matches!(self.content(address)?, Some(Content::Of(_))) {
+        if !matches!(self.content(address), None | Some(Content::Empty)) {
             return Ok(false);
         }
-        let before = entry.ips.len();
         entry.ips.push(address);
         self.index.save_entry(entry)?;
         let path = self.file(address);
@@ -257,10 +240,7 @@ impl Store {
         let content = Content::Of(entry.holder.clone()).to_string();
         let written =
             write_private(&new, content.as_bytes()).and_then(|()| fs::rename(&new, &path));
-        written.map_err(|error| {
-            entry.ips.truncate(before);
-            Error::io("write", &path, &error)
-        })?;
+        written.map_err(|error| Error::io("write", &path, &error))?;
         Ok(true)
     }
 
@@ -271,7 +251,7 @@ impl Store {
         sets: &[RangeSet],
         is_meant: impl Fn(IpAddr) -> bool,
     ) -> Result<Vec<IpAddr>> {
-        let Some(mut entry) = self.index.entry(holder)? else {
+        let Some(mut entry) = self.entry(holder) else {
             return Ok(Vec::new());
         };
         let (meant, kept) = entry
@@ -282,28 +262,31 @@ impl Store {
         let mut released = Vec::new();
         for address in meant {
             // The index is a hint: what is removed is what the file itself says to be this attachment's.
-            if !self.is_of(address, holder)? {
+            if !self.is_of(address, holder) {
                 continue;
             }
             remove(&self.file(address))?;
             released.push(address);
         }
+        // What is given back is given back, even where the index cannot be written: the disk may be full.
         for set in sets {
             let places: Vec<u128> = released.iter().filter_map(|ip| set.place_of(*ip)).collect();
             if !places.is_empty()
-                && let Some(mut map) = self.index.saved_map(set)?
+                && let Some(mut map) = self.index.saved_map(set)
             {
                 for place in places {
                     map.set(place as usize, false);
                 }
-                self.index.save_map(set, &map)?;
+                let saved = self.index.save_map(set, &map);
+                self.doubt_unless(&saved);
             }
         }
-        if entry.ips.is_empty() {
-            self.index.remove(holder)?;
+        let saved = if entry.ips.is_empty() {
+            self.index.remove(holder)
         } else {
-            self.index.save_entry(&entry)?;
-        }
+            self.index.save_entry(&entry)
+        };
+        self.doubt_unless(&saved);
         Ok(released)
     }
 
@@ -320,22 +303,26 @@ impl Store {
 
     /// Makes the index again from the reservations.
     fn look_again(&mut self) -> Result<()> {
-        let mut held = Vec::new();
+        let mut held: BTreeMap<Holder, Vec<IpAddr>> = BTreeMap::new();
         for address in self.addresses()? {
-            match self.content(address)? {
-                Some(Content::Of(holder)) => held.push((holder, address)),
+            match self.content(address) {
+                Some(Content::Of(holder)) => held.entry(holder).or_default().push(address),
                 Some(Content::Empty) => remove(&self.file(address))?,
-                None => {}
+                Some(Content::Unknown) | None => {}
             }
         }
-        self.index.rebuild(held)?;
-        self.is_fresh = true;
+        for ips in held.values_mut() {
+            ips.sort_unstable();
+        }
+        let rebuilt = self.index.rebuild(&held);
+        self.doubt_unless(&rebuilt);
+        self.scanned = Some(held);
         Ok(())
     }
 
     /// The map of a set: the saved one, or a new one of the files that there are.
-    fn map(&self, set: &RangeSet) -> Result<Option<Taken>> {
-        if let Some(map) = self.index.saved_map(set)? {
+    fn map(&mut self, set: &RangeSet) -> Result<Option<Taken>> {
+        if let Some(map) = self.index.saved_map(set) {
             return Ok(Some(map));
         }
         let Some(mut map) = Taken::new(set.len()) else {
@@ -348,7 +335,6 @@ impl Store {
         for place in taken.chain(set.gateways()) {
             map.set(place as usize, true);
         }
-        self.index.save_map(set, &map)?;
         Ok(Some(map))
     }
 
@@ -374,21 +360,42 @@ impl Store {
         listed.map_err(|error| Error::io("list", &self.folder, &error))
     }
 
-    /// Whether an address is reserved for an attachment, or for its container without an interface.
-    fn is_of(&self, address: IpAddr, holder: &Holder) -> Result<bool> {
-        Ok(match self.content(address)? {
-            Some(Content::Of(of)) => of == *holder || of == without_interface(holder),
-            Some(Content::Empty) | None => false,
+    /// What is known of an attachment: by the index, or by this call's own look at the reservations.
+    fn entry(&self, holder: &Holder) -> Option<Entry> {
+        self.index.entry(holder).or_else(|| {
+            let ips = self.scanned.as_ref()?.get(holder)?.clone();
+            Some(Entry {
+                ips,
+                ..Entry::new(holder)
+            })
         })
     }
 
-    fn content(&self, address: IpAddr) -> Result<Option<Content>> {
-        let path = self.file(address);
-        Ok(read(&path)?.map(|bytes| Content::parse(&bytes)))
+    /// Whether an address is reserved for an attachment, or for its container without an interface.
+    fn is_of(&self, address: IpAddr, holder: &Holder) -> bool {
+        match self.content(address) {
+            Some(Content::Of(of)) => of == *holder || of == without_interface(holder),
+            Some(Content::Empty | Content::Unknown) | None => false,
+        }
     }
 
-    fn save(&self) -> Result<()> {
-        self.index.save_current()
+    /// What the file of an address says; `None` if there is none.
+    fn content(&self, address: IpAddr) -> Option<Content> {
+        match read(&self.file(address)) {
+            Ok(bytes) => Some(Content::parse(&bytes?)),
+            Err(_) => Some(Content::Unknown),
+        }
+    }
+
+    fn doubt_unless(&mut self, written: &Result<()>) {
+        self.is_doubted |= written.is_err();
+    }
+
+    /// Notes whether the index says what the reservations are.
+    fn save(&self) {
+        if self.is_doubted || self.index.save_current().is_err() {
+            self.index.doubt();
+        }
     }
 
     fn file(&self, address: IpAddr) -> PathBuf {

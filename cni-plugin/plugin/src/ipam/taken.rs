@@ -75,12 +75,6 @@ impl Taken {
         }
         None
     }
-
-    /// How many places are free.
-    pub fn free(&self) -> usize {
-        let taken: u32 = self.words.iter().map(|word| word.count_ones()).sum();
-        self.places - taken as usize
-    }
 }
 
 #[cfg(test)]
@@ -106,7 +100,6 @@ mod tests {
             }
             let expected = (start..places).chain(0..start).find(|place| !taken.contains(place));
             prop_assert_eq!(map.next_free(start), expected);
-            prop_assert_eq!(map.free(), places - taken.len());
             let read = Taken::from_bytes(places as u128, &map.to_bytes());
             prop_assert_eq!(read.as_ref(), Some(&map));
             for place in &taken {

@@ -17,8 +17,6 @@ pub struct Link {
     pub name: String,
     /// Hardware address, six bytes of Ethernet.
     pub address: Vec<u8>,
-    /// Largest packet, in bytes.
-    pub mtu: u32,
     /// Whether it is set up.
     pub is_up: bool,
 }
@@ -39,14 +37,12 @@ impl Link {
             index: message.header.index,
             name: String::new(),
             address: Vec::new(),
-            mtu: 0,
             is_up: message.header.flags.contains(LinkFlags::Up),
         };
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Address(address) => link.address.clone_from(address),
-                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
                 _ => {}
             }
         }
@@ -61,7 +57,7 @@ impl Socket {
         message
             .attributes
             .push(LinkAttribute::IfName(name.to_owned()));
-        match self.request(RouteNetlinkMessage::GetLink(message), 0) {
+        match self.request(RouteNetlinkMessage::GetLink(message)) {
             Ok(answers) => Ok(answers.iter().find_map(|answer| match answer {
                 RouteNetlinkMessage::NewLink(message) => Some(Link::of(message)),
                 _ => None,
@@ -79,7 +75,7 @@ impl Socket {
         if is_up {
             message.header.flags = LinkFlags::Up;
         }
-        self.request(RouteNetlinkMessage::SetLink(message), 0)?;
+        self.request(RouteNetlinkMessage::SetLink(message))?;
         Ok(())
     }
 

@@ -106,9 +106,8 @@ impl Socket {
     pub fn request(
         &mut self,
         message: RouteNetlinkMessage,
-        flags: u16,
     ) -> Result<Vec<RouteNetlinkMessage>, Refused> {
-        self.send(message, flags | NLM_F_ACK)?;
+        self.send(message, NLM_F_ACK)?;
         Ok(self.answers()?.0)
     }
 
@@ -188,7 +187,7 @@ mod tests {
         let mut message = LinkMessage::default();
         message.header.index = 1_000_000;
         let request = RouteNetlinkMessage::GetLink(message);
-        let refused = socket.request(request, 0).unwrap_err();
+        let refused = socket.request(request).unwrap_err();
         assert_eq!(
             refused.of("look for a link").message,
             "the kernel refuses to look for a link: No such device (os error 19)"

@@ -4,7 +4,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -14,6 +14,14 @@ use serde_json::Value;
 
 /// Starts the program under the name of a plugin.
 pub(crate) fn spawn(plugin: &str, verb: &str, id: &str, netns: &str, input: &[u8]) -> Child {
+    let (child, mut stdin) = start(plugin, verb, id, netns);
+    // One that has failed already reads no more.
+    let _ = stdin.write_all(input);
+    child
+}
+
+/// Starts the program, which then waits for its input.
+pub(crate) fn start(plugin: &str, verb: &str, id: &str, netns: &str) -> (Child, ChildStdin) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ironkeel-cni"))
         .arg0(format!("/opt/cni/bin/{plugin}"))
         .env_clear()
@@ -25,9 +33,8 @@ pub(crate) fn spawn(plugin: &str, verb: &str, id: &str, netns: &str, input: &[u8
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that has failed already reads no more.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child
+    let stdin = child.stdin.take().unwrap();
+    (child, stdin)
 }
 
 /// Whether the program succeeded, and what it printed.

@@ -5,10 +5,11 @@
 //! written: whoever adds or removes a file there without writing it, changes that time, and then the rest is not believed.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,13 +53,14 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn open(reservations: &Path) -> Result<Self> {
+    /// That beside the reservations in a folder. Where it cannot be made, it says nothing, and writing to it fails.
+    pub(super) fn open(reservations: &Path) -> Self {
         let index = Self {
             reservations: reservations.to_owned(),
             folder: reservations.join(".ironkeel"),
         };
-        make_folder(&index.attachments())?;
-        Ok(index)
+        let _ = make_folder(&index.attachments());
+        index
     }
 
     /// Where it lies, and what becomes a reservation may be prepared.
@@ -74,23 +76,35 @@ impl Index {
 
     /// Notes that the index says what the reservations are.
     pub(super) fn save_current(&self) -> Result<()> {
-        let path = self.seen();
-        let changed = self
-            .changed()
-            .map_err(|error| Error::io("look at", &self.reservations, &error))?;
-        write(&path, changed.as_bytes())
+        let failed =
+            |error: std::io::Error| Error::io("note the time of", &self.reservations, &error);
+        // Kernels before 6.13 take the time of a change from a clock that ticks every few milliseconds, and somebody
+        // else's next change could have the time of this one. A time of ours is finer.
+        let folder = File::open(&self.reservations).map_err(failed)?;
+        folder.set_modified(SystemTime::now()).map_err(failed)?;
+        let changed = self.changed().map_err(failed)?;
+        write(&self.seen(), changed.as_bytes())
     }
 
+    /// Notes that the index may be wrong.
+    pub(super) fn doubt(&self) {
+        // Where even this fails, the time tells, for whatever made the index wrong has changed a reservation.
+        let _ = remove(&self.seen());
+    }
+
+    /// When a reservation was added or removed last, and in which run of the machine: power that fails may keep one file
+    /// and lose another.
     fn changed(&self) -> std::io::Result<String> {
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let metadata = fs::metadata(&self.reservations)?;
-        Ok(format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec()))
+        let (second, nanosecond) = (metadata.mtime(), metadata.mtime_nsec());
+        Ok(format!("{second}.{nanosecond:09} {}", boot.trim()))
     }
 
     /// What is known of an attachment. What cannot be read is not known.
-    pub(super) fn entry(&self, holder: &Holder) -> Result<Option<Entry>> {
-        let bytes = read(&self.entry_file(holder))?;
-        let entry: Option<Entry> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(entry.filter(|entry| entry.holder == *holder))
+    pub(super) fn entry(&self, holder: &Holder) -> Option<Entry> {
+        let entry = read_entry(&self.entry_file(holder))?;
+        (entry.holder == *holder).then_some(entry)
     }
 
     /// What is known of all of them.
@@ -99,8 +113,7 @@ impl Index {
         let failed = |error: std::io::Error| Error::io("list", &folder, &error);
         let mut entries = Vec::new();
         for file in fs::read_dir(&folder).map_err(failed)? {
-            let bytes = read(&file.map_err(failed)?.path())?;
-            entries.extend(bytes.and_then(|bytes| serde_json::from_slice::<Entry>(&bytes).ok()));
+            entries.extend(read_entry(&file.map_err(failed)?.path()));
         }
         entries.sort_by(|one, other| one.holder.cmp(&other.holder));
         Ok(entries)
@@ -121,11 +134,9 @@ impl Index {
     }
 
     /// The map of a set, if there is one.
-    pub(super) fn saved_map(&self, set: &RangeSet) -> Result<Option<Taken>> {
-        let bytes = read(&self.map_file(set))?;
-        let header = map_header(set);
-        Ok(bytes
-            .and_then(|bytes| Taken::from_bytes(set.len(), bytes.strip_prefix(header.as_bytes())?)))
+    pub(super) fn saved_map(&self, set: &RangeSet) -> Option<Taken> {
+        let bytes = read(&self.map_file(set)).ok()??;
+        Taken::from_bytes(set.len(), bytes.strip_prefix(map_header(set).as_bytes())?)
     }
 
     pub(super) fn save_map(&self, set: &RangeSet, map: &Taken) -> Result<()> {
@@ -134,9 +145,9 @@ impl Index {
         write(&self.map_file(set), &bytes)
     }
 
-    /// Makes it what the reservations say. What is known of network namespaces is kept, maps are made when they are
-    /// needed.
-    pub(super) fn rebuild(&self, held: Vec<(Holder, IpAddr)>) -> Result<()> {
+    /// Makes it what the reservations say. The network namespace of an attachment is kept if it holds what it held: else
+    /// somebody else has made it anew. Maps are made when they are needed.
+    pub(super) fn rebuild(&self, held: &BTreeMap<Holder, Vec<IpAddr>>) -> Result<()> {
         let failed = |error: std::io::Error| Error::io("list", &self.folder, &error);
         for file in fs::read_dir(&self.folder).map_err(failed)? {
             let file = file.map_err(failed)?;
@@ -144,26 +155,22 @@ impl Index {
                 remove(&file.path())?;
             }
         }
-        let mut by_holder: BTreeMap<Holder, Vec<IpAddr>> = BTreeMap::new();
-        for (holder, address) in held {
-            by_holder.entry(holder).or_default().push(address);
-        }
-        for entry in self.entries()? {
-            if !by_holder.contains_key(&entry.holder) {
+        let mut known: BTreeMap<Holder, Entry> = BTreeMap::new();
+        for mut entry in self.entries()? {
+            if held.contains_key(&entry.holder) {
+                entry.ips.sort_unstable();
+                known.insert(entry.holder.clone(), entry);
+            } else {
                 self.remove(&entry.holder)?;
             }
         }
-        for (holder, mut ips) in by_holder {
-            ips.sort_unstable();
-            let known = self.entry(&holder)?;
-            let sandbox = known.as_ref().and_then(|entry| entry.sandbox.clone());
-            let entry = Entry {
-                holder,
-                ips,
-                sandbox,
-            };
-            if known.as_ref() != Some(&entry) {
-                self.save_entry(&entry)?;
+        for (holder, ips) in held {
+            let is_known = known.get(holder).is_some_and(|entry| entry.ips == *ips);
+            if !is_known {
+                self.save_entry(&Entry {
+                    ips: ips.clone(),
+                    ..Entry::new(holder)
+                })?;
             }
         }
         Ok(())
@@ -180,7 +187,8 @@ impl Index {
     fn entry_file(&self, holder: &Holder) -> PathBuf {
         // Neither part can hold a colon.
         let name = format!("{}:{}", holder.container_id, holder.interface);
-        let name = if name.len() > LONGEST_NAME || name.contains('/') {
+        let is_bad = name.contains(['/', '\0']);
+        let name = if name.len() > LONGEST_NAME || is_bad {
             format!(":{:016x}", fnv1a(name.as_bytes()))
         } else {
             name
@@ -200,6 +208,10 @@ const MAP_PREFIX: &str = "taken-";
 fn map_header(set: &RangeSet) -> String {
     let gateways: Vec<String> = set.gateways().map(|place| place.to_string()).collect();
     format!("{set} {}\n", gateways.join(","))
+}
+
+fn read_entry(path: &Path) -> Option<Entry> {
+    serde_json::from_slice(&read(path).ok()??).ok()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -12,6 +12,8 @@ const LINE_BREAK: &str = "\r\n";
 pub(super) enum Content {
     /// Nothing: its writer was stopped. The address is free.
     Empty,
+    /// It cannot be read: somebody's, but nobody knows whose.
+    Unknown,
     /// Whose it is. Of host-local before 0.7 without an interface.
     Of(Holder),
 }
@@ -34,7 +36,7 @@ impl Content {
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => Ok(()),
+            Self::Empty | Self::Unknown => Ok(()),
             Self::Of(holder) => {
                 write!(f, "{}{LINE_BREAK}{}", holder.container_id, holder.interface)
             }

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -114,7 +116,7 @@ fn an_address_that_is_asked_for_is_given_if_it_is_free() {
         reserve("b").unwrap_err().message,
         "requested IP address 10.1.2.5 is not available in range set 10.1.2.1-10.1.2.6"
     );
-    assert!(folder.store().held_by(&holder("b")).unwrap().is_empty());
+    assert!(folder.store().held_by(&holder("b")).is_empty());
     assert_eq!(folder.release("b", &set), 0);
 }
 
@@ -129,7 +131,7 @@ fn a_failed_allocation_of_a_second_set_leaves_what_the_first_gave() {
     folder.reserve("b", &first).unwrap();
     let refused = folder.store().reserve(&holder("b"), None, 1, &second, None);
     assert!(refused.is_err());
-    assert_eq!(folder.store().held_by(&holder("b")).unwrap().len(), 1);
+    assert_eq!(folder.store().held_by(&holder("b")).len(), 1);
     assert_eq!(folder.release("b", &first), 1);
 }
 
@@ -161,7 +163,7 @@ fn a_reservation_without_an_interface_goes_with_its_container() {
     let (folder, set) = (Folder::new(), five());
     folder.store();
     fs::write(folder.path("10.1.2.3"), "a").unwrap();
-    assert_eq!(folder.store().held_by(&holder("a")).unwrap().len(), 1);
+    assert_eq!(folder.store().held_by(&holder("a")).len(), 1);
     assert_eq!(folder.release("a", &set), 1);
     assert!(!folder.path("10.1.2.3").exists());
 }
@@ -171,7 +173,7 @@ fn a_reservation_that_was_rewritten_without_its_interface_is_still_the_attachmen
     let (folder, set) = (Folder::new(), five());
     folder.reserve("a", &set).unwrap();
     fs::write(folder.path("10.1.2.2"), "a").unwrap();
-    assert_eq!(folder.store().held_by(&holder("a")).unwrap().len(), 1);
+    assert_eq!(folder.store().held_by(&holder("a")).len(), 1);
     assert_eq!(folder.release("a", &set), 1);
 }
 
@@ -206,7 +208,7 @@ fn a_process_that_was_stopped_leaves_nothing_that_a_deletion_does_not_find() {
     assert!(store.take(&mut entry, "10.1.2.3".parse().unwrap()).unwrap());
     drop(store);
     store = folder.store();
-    store.save().unwrap();
+    store.save();
     drop(store);
     assert_eq!(folder.reserve("c", &set).unwrap(), "10.1.2.4");
     assert_eq!(folder.release("b", &set), 1);
@@ -217,7 +219,7 @@ fn an_index_that_was_lost_or_spoilt_is_made_again() {
     let (folder, set) = (Folder::new(), five());
     folder.reserve("a", &set).unwrap();
     fs::remove_dir_all(folder.path(".ironkeel")).unwrap();
-    assert_eq!(folder.store().held_by(&holder("a")).unwrap().len(), 1);
+    assert_eq!(folder.store().held_by(&holder("a")).len(), 1);
     folder.reserve("b", &set).unwrap();
     let attachments = folder.path(".ironkeel/attachments");
     for file in fs::read_dir(attachments).unwrap() {
@@ -228,32 +230,152 @@ fn an_index_that_was_lost_or_spoilt_is_made_again() {
     assert_eq!(folder.release("b", &set), 1);
 }
 
+/// A folder in which namespaces are mounted, as runtimes have one. Needs root.
+struct Namespaces(TempDir);
+
+impl Namespaces {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, id: &str) -> PathBuf {
+        self.0.path().join(id)
+    }
+
+    /// Mounts a new namespace on the file of that name.
+    fn mount(&self, id: &str) -> Option<Sandbox> {
+        let path = self.path(id);
+        fs::write(&path, "").unwrap();
+        let mounted = path.clone();
+        let thread = std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).unwrap();
+            let own = Some("/proc/thread-self/ns/net");
+            mount(own, &mounted, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
+        });
+        thread.join().unwrap();
+        Sandbox::at(&path)
+    }
+
+    fn unmount(&self, id: &str) {
+        umount2(&self.path(id), MntFlags::MNT_DETACH).unwrap();
+    }
+
+    fn remove(&self, id: &str) {
+        self.unmount(id);
+        fs::remove_file(self.path(id)).unwrap();
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        for file in fs::read_dir(self.0.path()).into_iter().flatten().flatten() {
+            let _ = umount2(&file.path(), MntFlags::MNT_DETACH);
+        }
+    }
+}
+
 #[test]
 fn addresses_of_namespaces_that_have_gone_are_taken_back_when_none_is_left() {
     let (folder, set) = (Folder::new(), five());
-    let namespaces = tempfile::tempdir().unwrap();
-    let path = |id: &str| namespaces.path().join(id);
-    for id in ["a", "b", "c", "d"] {
-        fs::write(path(id), "").unwrap();
-        let sandbox = Sandbox::at(&path(id));
-        folder
-            .store()
+    let namespaces = Namespaces::new();
+    for id in ["a", "b", "c", "d", "e"] {
+        let sandbox = namespaces.mount(id);
+        assert!(sandbox.is_some());
+        let mut store = folder.store();
+        store
             .reserve(&holder(id), sandbox.as_ref(), 0, &set, None)
             .unwrap();
     }
-    // Without a known namespace, it stays.
-    folder.reserve("e", &set).unwrap();
     assert!(folder.reserve("f", &set).is_err());
-    // Gone, and another one under the path of one that has gone.
-    fs::remove_file(path("b")).unwrap();
-    fs::write(path("new"), "").unwrap();
-    fs::rename(path("new"), path("c")).unwrap();
+    namespaces.remove("b");
+    // Another one under the same path.
+    namespaces.unmount("c");
+    namespaces.mount("c");
+    // The mounts of the runtime are out of sight.
+    namespaces.unmount("d");
     assert_eq!(folder.reserve("f", &set).unwrap(), "10.1.2.3");
     assert_eq!(folder.reserve("g", &set).unwrap(), "10.1.2.4");
     assert!(folder.reserve("h", &set).is_err());
-    // Where the folder of the namespaces is out of sight, nothing is known to have gone.
     drop(namespaces);
-    assert!(folder.reserve("h", &set).is_err());
+    assert!(
+        folder.reserve("h", &set).is_err(),
+        "their folder is out of sight"
+    );
+}
+
+#[test]
+fn an_address_that_is_asked_for_is_taken_back_from_a_namespace_that_has_gone() {
+    let (folder, set) = (Folder::new(), five());
+    let namespaces = Namespaces::new();
+    let sandbox = namespaces.mount("a");
+    let wanted = Some("10.1.2.5".parse().unwrap());
+    let reserve = |id, sandbox| {
+        folder
+            .store()
+            .reserve(&holder(id), sandbox, 0, &set, wanted)
+    };
+    assert!(reserve("a", sandbox.as_ref()).is_ok());
+    assert!(reserve("b", None).is_err());
+    namespaces.remove("a");
+    assert!(reserve("b", None).is_ok());
+}
+
+#[test]
+fn a_namespace_of_an_attachment_that_somebody_else_has_made_anew_is_forgotten() {
+    let (folder, set) = (Folder::new(), five());
+    let namespaces = Namespaces::new();
+    let sandbox = namespaces.mount("a");
+    let mut store = folder.store();
+    store
+        .reserve(&holder("a"), sandbox.as_ref(), 0, &set, None)
+        .unwrap();
+    drop(store);
+    fs::remove_file(folder.path("10.1.2.2")).unwrap();
+    folder.reserve_elsewhere("10.1.2.6", &holder("a"));
+    for id in ["b", "c", "d", "e"] {
+        folder.reserve(id, &set).unwrap();
+    }
+    namespaces.remove("a");
+    assert!(folder.reserve("f", &set).is_err());
+    assert_eq!(folder.release("a", &set), 1);
+}
+
+#[test]
+fn what_leads_to_a_process_is_no_namespace_whose_end_is_known() {
+    let namespaces = Namespaces::new();
+    let link = namespaces.path("link");
+    std::os::unix::fs::symlink("/proc/self/ns/net", &link).unwrap();
+    assert_eq!(Sandbox::at(&link), None);
+    assert_eq!(Sandbox::at(Path::new("/proc/self/ns/net")), None);
+    fs::write(namespaces.path("file"), "").unwrap();
+    assert_eq!(Sandbox::at(&namespaces.path("file")), None);
+    assert_eq!(Sandbox::at(Path::new("")), None);
+}
+
+#[test]
+fn a_reservation_that_cannot_be_read_stops_nobody_else() {
+    let (folder, set) = (Folder::new(), five());
+    folder.store();
+    fs::create_dir(folder.path("10.1.2.2")).unwrap();
+    fs::write(folder.path("10.1.2.3"), "a\0b\r\neth0").unwrap();
+    assert_eq!(folder.reserve("a", &set).unwrap(), "10.1.2.4");
+    assert_eq!(folder.release("a", &set), 1);
+}
+
+#[test]
+fn where_the_index_cannot_be_written_what_is_given_back_is_given_back() {
+    let (folder, set) = (Folder::new(), five());
+    folder.reserve("a", &set).unwrap();
+    folder.reserve("b", &set).unwrap();
+    // Nobody, not even root, makes a folder or a file below a file.
+    fs::remove_dir_all(folder.path(".ironkeel")).unwrap();
+    fs::write(folder.path(".ironkeel"), "").unwrap();
+    assert_eq!(folder.release("a", &set), 1);
+    assert!(!folder.path("10.1.2.2").exists());
+    assert!(folder.reserve("c", &set).is_err());
+    fs::remove_file(folder.path(".ironkeel")).unwrap();
+    assert_eq!(folder.release("b", &set), 1);
+    assert_eq!(folder.reserve("c", &set).unwrap(), "10.1.2.4");
 }
 
 #[test]
@@ -266,20 +388,7 @@ fn what_belongs_to_no_valid_attachment_is_collected() {
     let mut store = folder.store();
     let released = store.retain(sets, |one| one.container_id == "b").unwrap();
     assert_eq!(released.len(), 2);
-    assert_eq!(store.held_by(&holder("b")).unwrap().len(), 1);
-    assert!(store.has_free(&set).unwrap());
-}
-
-#[test]
-fn a_full_set_has_no_free_address() {
-    let (folder, set) = (Folder::new(), five());
-    for id in ["a", "b", "c", "d", "e"] {
-        assert!(folder.store().has_free(&set).unwrap());
-        folder.reserve(id, &set).unwrap();
-    }
-    assert!(!folder.store().has_free(&set).unwrap());
-    folder.release("a", &set);
-    assert!(folder.store().has_free(&set).unwrap());
+    assert_eq!(store.held_by(&holder("b")).len(), 1);
 }
 
 #[test]
@@ -314,14 +423,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..12_u8).prop_map(Step::Reserve),
         3 => (0..12_u8).prop_map(Step::Release),
-        1 => (2..14_u8, 12..16_u8).prop_map(|(ip, id)| Step::ReserveElsewhere(ip, id)),
+        1 => (2..14_u8, 0..12_u8).prop_map(|(ip, id)| Step::ReserveElsewhere(ip, id)),
         1 => (2..14_u8).prop_map(Step::ReleaseElsewhere),
         1 => Just(Step::ForgetIndex),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn whoever_reserves_and_releases_no_address_is_given_twice_or_lost(
         steps in proptest::collection::vec(step(), 1..60),
@@ -351,7 +460,11 @@ proptest! {
                 }
                 Step::ReserveElsewhere(ip, id) => {
                     let address = format!("10.1.2.{ip}");
-                    if let btree_map::Entry::Vacant(free) = held.entry(address) {
+                    // host-local refuses a second one as well.
+                    let has_one = held.values().any(|of| *of == id.to_string());
+                    if let btree_map::Entry::Vacant(free) = held.entry(address)
+                        && !has_one
+                    {
                         folder.reserve_elsewhere(free.key(), &holder(&id.to_string()));
                         free.insert(id.to_string());
                     }
@@ -365,10 +478,10 @@ proptest! {
                 Step::ForgetIndex => fs::remove_dir_all(folder.path(".ironkeel")).unwrap(),
             }
             let store = folder.store();
-            for id in 0..16_u8 {
+            for id in 0..12_u8 {
                 let of = |(address, one): (&String, &String)| (*one == id.to_string()).then(|| address.clone());
                 let expected: Vec<String> = held.iter().filter_map(of).collect();
-                let found = store.held_by(&holder(&id.to_string())).unwrap();
+                let found = store.held_by(&holder(&id.to_string()));
                 let mut found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
                 found.sort();
                 prop_assert_eq!(found, expected);
