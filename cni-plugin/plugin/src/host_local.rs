@@ -1,7 +1,7 @@
 //! The plugin `host-local`: addresses out of ranges of this node, kept in files.
 //!
-//! Beyond the reference it serves GC and STATUS (its files can be used), finds an attachment's addresses without reading everyone's, and takes
-//! addresses back whose network namespace has gone before it says that none is left.
+//! Beyond the reference it serves GC and STATUS (that its files can be used), finds an attachment's addresses without
+//! reading everyone's, and takes addresses back whose network namespace has gone before it says that none is left.
 
 use std::fs;
 use std::net::IpAddr;
